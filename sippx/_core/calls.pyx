@@ -1,0 +1,472 @@
+# sippx/_core/calls.pyx: call slab, Call-ID table, dead calls; their Python test surface.
+from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
+
+from sippx._core.bits cimport likely, prefetch, unlikely
+from sippx._core.blocks cimport (
+    BLOCK_CAP, block_acquire, block_release, block_same_class, blocks_free_all, blocks_init,
+)
+from sippx._core.hash cimport hash_bytes
+from sippx._core.linux cimport (
+    MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
+)
+
+cdef enum:
+    NO_FREE = 0xFFFFFFFF
+    VALUE_DEAD = 0x80000000      # bit of a slot value: the rest is a position in the dead ring
+    VALUE_MOVED = 0xFFFFFFFF     # in the old table: was here, keep probing
+    FIRST_SLOTS = 1024
+    MOVES_PER_OPEN = 16
+
+
+cdef void* map_bytes(uint64_t n, bint huge) noexcept nogil:
+    cdef void* p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    if p == MAP_FAILED:
+        return NULL
+    if huge:
+        madvise(p, n, MADV_HUGEPAGE)
+    return p
+
+
+cdef bint slots_init(slots_t* t, uint64_t n) noexcept nogil:
+    t.slots = <uint64_t*> map_bytes(n * 8, n >= 1 << 18)
+    t.mask = n - 1
+    t.n_used = 0
+    return t.slots != NULL
+
+
+cdef void slots_free(slots_t* t) noexcept nogil:
+    if t.slots != NULL:
+        munmap(t.slots, (t.mask + 1) * 8)
+    t.slots = NULL
+
+
+cdef int calls_init(calls_t* c, uint32_t capacity, uint32_t tail_bytes, uint32_t dead_wait_ms,
+                    uint64_t seed, uint64_t max_block_bytes) noexcept nogil:
+    memset(c, 0, sizeof(calls_t))
+    c.stride = (sizeof(call_t) + tail_bytes + 63) & ~<uint64_t> 63
+    c.capacity = capacity
+    c.free_head = NO_FREE
+    c.seed = seed
+    c.dead_wait_ms = dead_wait_ms
+    blocks_init(&c.blocks, max_block_bytes)
+    # one record more: wild copies of the last call's texts read past it
+    c.base = <char*> map_bytes((<uint64_t> capacity + 1) * c.stride, capacity >= 8192)
+    c.dead = <dead_t*> map_bytes(DEAD_CAP * sizeof(dead_t), False)
+    if c.base == NULL or c.dead == NULL or not slots_init(&c.table, FIRST_SLOTS):
+        return -1
+    return 0
+
+
+cdef void calls_free(calls_t* c) noexcept nogil:
+    if c.base != NULL:
+        munmap(c.base, (<uint64_t> c.capacity + 1) * c.stride)
+    if c.dead != NULL:
+        munmap(c.dead, DEAD_CAP * sizeof(dead_t))
+    slots_free(&c.table)
+    slots_free(&c.old)
+    blocks_free_all(&c.blocks)
+    c.base = NULL
+    c.dead = NULL
+
+# --------------------------------------------------------------------------- the table
+
+cdef uint64_t calls_hash(calls_t* c, span_t call_id) noexcept nogil:
+    return hash_bytes(call_id.ptr, call_id.len, c.seed)
+
+
+cdef inline uint64_t tag_of(uint64_t hash_) noexcept nogil:
+    return hash_ >> 32
+
+
+cdef void calls_prefetch_slot(calls_t* c, uint64_t hash_) noexcept nogil:
+    prefetch(&c.table.slots[tag_of(hash_) & c.table.mask])
+
+
+cdef void slots_put(slots_t* t, uint64_t tag, uint64_t value) noexcept nogil:
+    cdef uint64_t i = tag & t.mask
+    while t.slots[i] != 0:
+        i = (i + 1) & t.mask
+    t.slots[i] = tag << 32 | value
+    t.n_used += 1
+
+
+cdef uint64_t* slots_at(slots_t* t, uint64_t tag, uint64_t value) noexcept nogil:
+    """The slot that holds exactly this entry, NULL where there is none."""
+    cdef uint64_t i = tag & t.mask
+    cdef uint64_t want = tag << 32 | value
+    if t.slots == NULL:
+        return NULL
+    while t.slots[i] != 0:
+        if t.slots[i] == want:
+            return &t.slots[i]
+        i = (i + 1) & t.mask
+    return NULL
+
+
+cdef void slots_remove(slots_t* t, uint64_t* slot) noexcept nogil:
+    """Closes the gap: entries behind it move up unless they would pass their home position."""
+    cdef uint64_t hole = slot - t.slots
+    cdef uint64_t i = hole
+    cdef uint64_t home
+    while True:
+        i = (i + 1) & t.mask
+        if t.slots[i] == 0:
+            break
+        home = (t.slots[i] >> 32) & t.mask
+        if ((i - home) & t.mask) >= ((i - hole) & t.mask):
+            t.slots[hole] = t.slots[i]
+            hole = i
+    t.slots[hole] = 0
+    t.n_used -= 1
+
+
+cdef void move_some(calls_t* c, uint64_t n) noexcept nogil:
+    cdef uint64_t entry
+    while n > 0 and c.old.slots != NULL:
+        if c.move_at > c.old.mask:
+            slots_free(&c.old)
+            return
+        entry = c.old.slots[c.move_at]
+        if entry != 0 and entry & 0xFFFFFFFFULL != VALUE_MOVED:
+            slots_put(&c.table, entry >> 32, entry & 0xFFFFFFFFULL)
+            c.old.slots[c.move_at] = entry | VALUE_MOVED
+        c.move_at += 1
+        n -= 1
+
+
+cdef bint make_room(calls_t* c) noexcept nogil:
+    """Keeps the table at most half full; the move to a larger one is spread over the next inserts."""
+    cdef slots_t larger
+    move_some(c, MOVES_PER_OPEN)
+    if likely(c.table.n_used * 2 <= c.table.mask):
+        return True
+    if c.old.slots != NULL:
+        move_some(c, ~0ULL)
+    if not slots_init(&larger, (c.table.mask + 1) * 2):
+        return c.table.n_used * 8 < c.table.mask * 7
+    c.old = c.table
+    c.table = larger
+    c.move_at = 0
+    return True
+
+
+cdef inline uint32_t find_in(calls_t* c, slots_t* t, span_t call_id, uint64_t hash_, uint64_t* dead_index) noexcept nogil:
+    cdef uint64_t tag = tag_of(hash_)
+    cdef uint64_t i = tag & t.mask
+    cdef uint64_t entry
+    cdef uint32_t value
+    cdef call_t* call
+    while True:
+        entry = t.slots[i]
+        if entry == 0:
+            return CALL_NONE
+        if entry >> 32 == tag:
+            value = <uint32_t> entry
+            if value == VALUE_MOVED:
+                pass
+            elif value & VALUE_DEAD:
+                if c.dead[value & ~VALUE_DEAD].hash == hash_:
+                    dead_index[0] = value & ~VALUE_DEAD
+                    return CALL_DEAD
+            else:
+                call = call_at(c, value)
+                if likely(call.call_id_len == call_id.len
+                          and memcmp(call_text(call), call_id.ptr, call_id.len) == 0):
+                    return value
+        i = (i + 1) & t.mask
+
+
+cdef uint32_t calls_find(calls_t* c, span_t call_id, uint64_t hash_, uint64_t* dead_index) noexcept nogil:
+    cdef uint32_t found = find_in(c, &c.table, call_id, hash_, dead_index)
+    if unlikely(found == CALL_NONE and c.old.slots != NULL):
+        found = find_in(c, &c.old, call_id, hash_, dead_index)
+    return found
+
+
+cdef uint32_t calls_guess(calls_t* c, uint64_t hash_) noexcept nogil:
+    cdef uint64_t tag = tag_of(hash_)
+    cdef uint64_t entry = c.table.slots[tag & c.table.mask]
+    if entry >> 32 == tag and not (<uint32_t> entry) & VALUE_DEAD:
+        return <uint32_t> entry
+    return CALL_NONE
+
+
+cdef uint64_t* entry_slot(calls_t* c, uint64_t hash_, uint64_t value, slots_t** table) noexcept nogil:
+    cdef uint64_t* slot = slots_at(&c.table, tag_of(hash_), value)
+    table[0] = &c.table
+    if unlikely(slot == NULL):
+        slot = slots_at(&c.old, tag_of(hash_), value)
+        table[0] = &c.old
+    return slot
+
+
+cdef void forget(calls_t* c, uint64_t hash_, uint64_t value) noexcept nogil:
+    cdef slots_t* table
+    cdef uint64_t* slot = entry_slot(c, hash_, value, &table)
+    if slot == NULL:
+        return
+    if table == &c.old:
+        slot[0] |= VALUE_MOVED
+    else:
+        slots_remove(table, slot)
+
+# --------------------------------------------------------------------------- calls
+
+cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t start_ns) noexcept nogil:
+    cdef call_t* call
+    cdef uint32_t index = c.free_head
+    if unlikely(call_id.len > 65535 or not make_room(c)):
+        return NULL
+    if index != NO_FREE:
+        call = call_at(c, index)
+    else:
+        if c.n_touched >= c.capacity:
+            return NULL
+        index = c.n_touched
+        call = call_at(c, index)
+    # taken off the free list or the untouched end only when nothing can fail any more
+    if unlikely(call_id.len > CALL_TEXT_BYTES):
+        if index != NO_FREE and index == c.free_head:
+            c.free_head = call.next_free
+        else:
+            c.n_touched += 1
+        memset(call, 0, c.stride)
+        call.text_block = block_acquire(&c.blocks, call_id.len)
+        if call.text_block == NULL:
+            call.next_free = c.free_head
+            c.free_head = index
+            return NULL
+        memcpy(call.text_block, call_id.ptr, call_id.len)
+    else:
+        if index == c.free_head:
+            c.free_head = call.next_free
+        else:
+            c.n_touched += 1
+        memset(call, 0, c.stride)
+        memcpy(call.text, call_id.ptr, call_id.len)
+    call.call_id_len = <unsigned short> call_id.len
+    call.index = index
+    call.hash = hash_
+    call.start_ns = start_ns
+    call.state = CALL_RUNNING
+    slots_put(&c.table, tag_of(hash_), index)
+    c.n_open += 1
+    return call
+
+
+cdef void evict_dead(calls_t* c) noexcept nogil:
+    cdef uint64_t at = c.dead_tail & (DEAD_CAP - 1)
+    forget(c, c.dead[at].hash, VALUE_DEAD | at)
+    c.dead_tail += 1
+
+
+cdef void calls_expire_dead(calls_t* c, uint32_t now_ms) noexcept nogil:
+    cdef uint32_t n = 0
+    while c.dead_tail != c.dead_head and n < 4096 \
+            and <int32_t> (c.dead[c.dead_tail & (DEAD_CAP - 1)].expiry_ms - now_ms) <= 0:
+        evict_dead(c)
+        n += 1
+
+
+cdef void remember_dead(calls_t* c, call_t* call, uint32_t reason, uint32_t now_ms) noexcept nogil:
+    cdef slots_t* table
+    cdef uint64_t* slot
+    cdef uint64_t at
+    if c.dead_head - c.dead_tail == DEAD_CAP:
+        evict_dead(c)
+    at = c.dead_head & (DEAD_CAP - 1)
+    slot = entry_slot(c, call.hash, call.index, &table)
+    if slot == NULL:
+        return
+    c.dead[at].hash = call.hash
+    c.dead[at].expiry_ms = now_ms + c.dead_wait_ms
+    c.dead[at].step = call.step
+    c.dead[at].reason = <unsigned char> reason
+    slot[0] = tag_of(call.hash) << 32 | VALUE_DEAD | at
+    c.dead_head += 1
+
+
+cdef void calls_close(calls_t* c, call_t* call, bint remember, uint32_t reason, uint32_t now_ms) noexcept nogil:
+    call_drop_last(c, call)
+    call_drop_retrans(c, call)
+    if remember and c.dead_wait_ms > 0:
+        remember_dead(c, call, reason, now_ms)
+    else:
+        forget(c, call.hash, call.index)
+    if call.text_block != NULL:
+        block_release(&c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
+        call.text_block = NULL
+    call.state = CALL_FREE
+    call.next_free = c.free_head
+    c.free_head = call.index
+    c.n_open -= 1
+
+
+cdef bint call_set_peer_tag(calls_t* c, call_t* call, span_t tag) noexcept nogil:
+    cdef uint32_t need
+    cdef char* p
+    if tag.len > 65535 - <uint32_t> call.call_id_len:
+        tag.len = 65535 - <uint32_t> call.call_id_len
+    need = call.call_id_len + tag.len
+    if call.text_block == NULL and need <= CALL_TEXT_BYTES:
+        memcpy(call.text + call.call_id_len, tag.ptr, tag.len)
+        call.peer_tag_len = <unsigned short> tag.len
+        return True
+    p = block_acquire(&c.blocks, need)
+    if p == NULL:
+        return False
+    memcpy(p, call_text(call), call.call_id_len)
+    memcpy(p + call.call_id_len, tag.ptr, tag.len)
+    if call.text_block != NULL:
+        block_release(&c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
+    call.text_block = p
+    call.peer_tag_len = <unsigned short> tag.len
+    return True
+
+
+cdef inline bint save(calls_t* c, char** kept, uint32_t* kept_len, const char* p, uint32_t n) noexcept nogil:
+    if kept[0] != NULL and not block_same_class(kept_len[0], n):
+        block_release(&c.blocks, kept[0], kept_len[0])
+        kept[0] = NULL
+    if kept[0] == NULL:
+        kept[0] = block_acquire(&c.blocks, n)
+        if kept[0] == NULL:
+            return False
+    memcpy(kept[0], p, n)
+    kept_len[0] = n
+    return True
+
+
+cdef bint call_save_last(calls_t* c, call_t* call, const char* p, uint32_t n) noexcept nogil:
+    return save(c, &call.last_bytes, &call.last_len, p, n)
+
+
+cdef void call_drop_last(calls_t* c, call_t* call) noexcept nogil:
+    if call.last_bytes != NULL:
+        block_release(&c.blocks, call.last_bytes, call.last_len)
+        call.last_bytes = NULL
+
+
+cdef bint call_save_retrans(calls_t* c, call_t* call, const char* p, uint32_t n) noexcept nogil:
+    return save(c, &call.retrans_bytes, &call.retrans_len, p, n)
+
+
+cdef void call_drop_retrans(calls_t* c, call_t* call) noexcept nogil:
+    if call.retrans_bytes != NULL:
+        block_release(&c.blocks, call.retrans_bytes, call.retrans_len)
+        call.retrans_bytes = NULL
+
+
+cdef uint64_t calls_memory_bytes(const calls_t* c) noexcept nogil:
+    cdef uint64_t n_dead = c.dead_head if c.dead_head < DEAD_CAP else DEAD_CAP
+    return c.n_touched * c.stride + (c.table.mask + 1) * 8 + c.blocks.n_bytes + n_dead * sizeof(dead_t)
+
+# --------------------------------------------------------------------------- test surface
+
+SIZEOF_CALL = sizeof(call_t)
+SIZEOF_CALL_HOT = <size_t> &(<call_t*> NULL).text_block
+
+
+cdef class CallTable:
+    """The slab and its table, driven by Call-IDs: what tests and benchmarks look at."""
+    cdef calls_t c
+
+    def __cinit__(self, uint32_t capacity=1 << 16, *, uint32_t dead_wait_ms=0, uint64_t seed=1,
+                  uint64_t max_block_bytes=1 << 28):
+        if calls_init(&self.c, capacity, 0, dead_wait_ms, seed, max_block_bytes) != 0:
+            raise MemoryError
+
+    def __dealloc__(self):
+        calls_free(&self.c)
+
+    cdef uint32_t _find(self, bytes call_id, uint64_t* dead):
+        cdef span_t s = span_of(call_id, <uint32_t> len(call_id))
+        return calls_find(&self.c, s, calls_hash(&self.c, s), dead)
+
+    def open(self, bytes call_id not None):
+        """Index of a new call; None where the slab is full."""
+        cdef span_t s = span_of(call_id, <uint32_t> len(call_id))
+        cdef call_t* call = calls_open(&self.c, s, calls_hash(&self.c, s), 0)
+        return None if call == NULL else call.index
+
+    def find(self, bytes call_id not None):
+        """Index, "dead", or None."""
+        cdef uint64_t dead = 0
+        cdef uint32_t i = self._find(call_id, &dead)
+        return None if i == CALL_NONE else "dead" if i == CALL_DEAD else i
+
+    def close(self, bytes call_id not None, *, bint remember=False, uint32_t now_ms=0):
+        cdef uint64_t dead = 0
+        cdef uint32_t i = self._find(call_id, &dead)
+        if i >= CALL_DEAD:
+            raise KeyError(call_id)
+        calls_close(&self.c, call_at(&self.c, i), remember, DEAD_SUCCESSFUL, now_ms)
+
+    def expire_dead(self, uint32_t now_ms):
+        calls_expire_dead(&self.c, now_ms)
+
+    def set_peer_tag(self, bytes call_id not None, bytes tag not None):
+        cdef uint64_t dead = 0
+        cdef uint32_t i = self._find(call_id, &dead)
+        return call_set_peer_tag(&self.c, call_at(&self.c, i), span_of(tag, <uint32_t> len(tag)))
+
+    def texts(self, uint32_t index):
+        """(Call-ID, peer tag) of an open call."""
+        cdef call_t* call = call_at(&self.c, index)
+        cdef span_t a = call_call_id(call), b = call_peer_tag(call)
+        return a.ptr[:a.len], b.ptr[:b.len]
+
+    def save_last(self, uint32_t index, bytes data not None):
+        return call_save_last(&self.c, call_at(&self.c, index), data, <uint32_t> len(data))
+
+    def last(self, uint32_t index):
+        cdef call_t* call = call_at(&self.c, index)
+        return None if call.last_bytes == NULL else call.last_bytes[:call.last_len]
+
+    def __len__(self):
+        return self.c.n_open
+
+    @property
+    def n_dead(self):
+        return self.c.dead_head - self.c.dead_tail
+
+    @property
+    def n_slots(self):
+        return self.c.table.mask + 1
+
+    @property
+    def memory_bytes(self):
+        return calls_memory_bytes(&self.c)
+
+    def check(self):
+        """Every entry of the table can be reached from its home position (AssertionError otherwise)."""
+        cdef uint64_t i, j, n = 0
+        for i in range(self.c.table.mask + 1):
+            entry = self.c.table.slots[i]
+            if entry == 0:
+                continue
+            n += 1
+            j = (entry >> 32) & self.c.table.mask
+            while j != i:
+                assert self.c.table.slots[j] != 0, f"gap before slot {i}"
+                j = (j + 1) & self.c.table.mask
+        assert n == self.c.table.n_used
+
+    def bench_find(self, ids not None, int rounds):
+        """Looks up each Call-ID `rounds` times; the number found."""
+        cdef uint64_t n_ids = len(ids), i, dead = 0, n_found = 0
+        cdef span_t* spans = <span_t*> calloc(n_ids or 1, sizeof(span_t))
+        cdef int r
+        if spans == NULL:
+            raise MemoryError
+        for i in range(n_ids):
+            spans[i] = span_of(<bytes> ids[i], <uint32_t> len(ids[i]))
+        with nogil:
+            for r in range(rounds):
+                for i in range(n_ids):
+                    if calls_find(&self.c, spans[i], calls_hash(&self.c, spans[i]), &dead) < CALL_DEAD:
+                        n_found += 1
+        free(spans)
+        return n_found

@@ -1,0 +1,212 @@
+# sippx/_core/codes.pxd: every enumeration shared by the core and the Python layer, defined once.
+#
+# `cpdef enum` gives the C constants to the core and an IntEnum of the same name to Python; a test
+# holds codes.pyi to it. Values are dense from 0, so that each enumeration can index a table.
+
+cpdef enum StepKind:
+    STEP_SEND
+    STEP_RECV
+    STEP_PAUSE
+    STEP_NOP
+    N_STEP_KINDS
+
+cpdef enum StepFlag:
+    # recv
+    STEP_OPTIONAL = 1            # optional="true" or "global"
+    STEP_GLOBAL = 2              # optional="global": also matched from any later step
+    STEP_KEEP_STATE = 4          # advance_state="false": consumed without moving the call
+    # send
+    STEP_IS_REQUEST = 8          # send: a request; recv: waits for a request
+    STEP_RAISES_CSEQ = 16        # send: a request other than ACK and CANCEL increments the call's cseq
+    STEP_SENDS_ACK = 32          # send: establishes the call
+    STEP_IS_INVITE = 64          # send: an INVITE request (own retransmission limit, no T2 cap)
+    # any
+    STEP_REPEAT_RTD = 128        # every stop of the RTD counts, not only the first of a call
+    STEP_KEEPS_LAST = 256        # a call parked here may still need its last received message
+    STEP_TIMEWAIT = 512          # pause: the final <timewait>
+    STEP_HAS_LOST = 1024         # lost_percent of this step overrides the engine's
+
+cpdef enum Method:
+    METHOD_NONE                  # a response, or no method expected
+    METHOD_INVITE
+    METHOD_ACK
+    METHOD_BYE
+    METHOD_CANCEL
+    METHOD_OPTIONS
+    METHOD_REGISTER
+    METHOD_PRACK
+    METHOD_SUBSCRIBE
+    METHOD_NOTIFY
+    METHOD_PUBLISH
+    METHOD_INFO
+    METHOD_REFER
+    METHOD_MESSAGE
+    METHOD_UPDATE
+    METHOD_PING
+    METHOD_OTHER                 # compare the text
+    N_METHODS
+
+cpdef enum HeaderId:
+    HDR_OTHER                    # not one of those below: found by name
+    HDR_VIA
+    HDR_FROM
+    HDR_TO
+    HDR_CALL_ID
+    HDR_CSEQ
+    HDR_CONTACT
+    HDR_CONTENT_LENGTH
+    HDR_CONTENT_TYPE
+    HDR_CONTENT_ENCODING
+    HDR_RECORD_ROUTE
+    HDR_ROUTE
+    HDR_MAX_FORWARDS
+    HDR_EXPIRES
+    HDR_SUBJECT
+    HDR_WWW_AUTHENTICATE
+    HDR_PROXY_AUTHENTICATE
+    HDR_AUTHORIZATION
+    HDR_PROXY_AUTHORIZATION
+    N_HEADER_IDS
+
+cpdef enum PieceKind:
+    # What one piece of a message template expands to. off/len address the literal pool.
+    PIECE_LITERAL                # pool[off:off+len]
+    PIECE_CALL_NUMBER            # [call_number], decimal
+    PIECE_CALL_ID                # [call_id]
+    PIECE_CSEQ                   # [cseq] + offset
+    PIECE_LEN                    # [len] + offset, "%5u", filled in when the body is known
+    PIECE_PEER_TAG               # [peer_tag_param]: ";tag=x" or nothing
+    PIECE_LAST_HEADER            # [last_X]: arg = HeaderId, pool text = "X" as the scenario wrote it
+    PIECE_LAST_REQUEST_URI       # [last_Request_URI]: URI of the last received To
+    PIECE_LAST_CSEQ_NUMBER       # [last_cseq_number] + offset
+    PIECE_LAST_MESSAGE           # [last_message]
+    PIECE_CLOCK_TICK             # [clock_tick]: ms since the engine's start
+    PIECE_TIMESTAMP              # [timestamp]: local date TAB time TAB epoch
+    PIECE_DATE                   # [date]: RFC 3261 20.17
+    PIECE_AUTO_MEDIA_PORT        # [auto_media_port] + offset; arg = base media port
+    PIECE_RANDOM                 # %r of -cid_str: random decimal integer
+    N_PIECE_KINDS
+
+cpdef enum PauseKind:
+    PAUSE_FIXED                  # p0 ms
+    PAUSE_UNIFORM                # p0..p1 ms
+    N_PAUSE_KINDS
+
+cpdef enum DefaultMessage:
+    # SIPp's default messages; each is a template of the program
+    DEFAULT_200
+    DEFAULT_ACK
+    DEFAULT_BYE
+    DEFAULT_CANCEL
+    N_DEFAULT_MESSAGES
+
+cpdef enum Behavior:
+    # -default_behaviors
+    BEHAVIOR_BYE = 1             # abort with ACK/BYE/CANCEL, answer an unexpected BYE or CANCEL
+    BEHAVIOR_ABORT_UNEXPECTED = 2
+    BEHAVIOR_PING_REPLY = 4
+
+cpdef enum StepCounter:
+    STEPC_MESSAGES               # sent, received, or sessions of a pause
+    STEPC_RETRANS
+    STEPC_TIMEOUT
+    STEPC_UNEXPECTED
+    STEPC_LOST
+    N_STEP_COUNTERS
+
+cpdef enum Counter:
+    # Process-wide totals. Failure causes are contiguous, COUNT_FAILED_FIRST..COUNT_FAILED_LAST.
+    COUNT_INCOMING_CALLS
+    COUNT_OUTGOING_CALLS
+    COUNT_CALLS_ENDED
+    COUNT_SUCCESSFUL_CALLS
+    COUNT_FAILED_CALLS
+    COUNT_FAILED_CANNOT_SEND_MESSAGE
+    COUNT_FAILED_MAX_UDP_RETRANS
+    COUNT_FAILED_TCP_CONNECT
+    COUNT_FAILED_TCP_CLOSED
+    COUNT_FAILED_UNEXPECTED_MESSAGE
+    COUNT_FAILED_CALL_REJECTED
+    COUNT_FAILED_CMD_NOT_SENT
+    COUNT_FAILED_REGEXP_DOESNT_MATCH
+    COUNT_FAILED_REGEXP_SHOULDNT_MATCH
+    COUNT_FAILED_REGEXP_HDR_NOT_FOUND
+    COUNT_FAILED_OUTBOUND_CONGESTION
+    COUNT_FAILED_TIMEOUT_ON_RECV
+    COUNT_FAILED_TIMEOUT_ON_SEND
+    COUNT_FAILED_TEST_DOESNT_MATCH
+    COUNT_FAILED_TEST_SHOULDNT_MATCH
+    COUNT_FAILED_STRCMP_DOESNT_MATCH
+    COUNT_FAILED_STRCMP_SHOULDNT_MATCH
+    COUNT_FAILED_ABORTED         # open when the run was cut short (forced quit)
+    COUNT_OUT_OF_CALL_MSGS
+    COUNT_DEAD_CALL_MSGS
+    COUNT_RETRANSMISSIONS
+    COUNT_AUTO_ANSWERED
+    COUNT_WARNINGS
+    # what SIPp does not count
+    COUNT_LATE_STARTS            # calls started more than late_start_ns after their due time
+    COUNT_LIMITED_STARTS         # due calls not started because -l open calls were reached
+    COUNT_DATAGRAMS_SENT
+    COUNT_DATAGRAMS_RECEIVED
+    COUNT_BYTES_SENT
+    COUNT_BYTES_RECEIVED
+    COUNT_SEND_SYSCALLS
+    COUNT_RECEIVE_SYSCALLS
+    COUNT_SEND_ERRORS            # a datagram the kernel refused for good
+    COUNT_SEND_CONGESTED         # EAGAIN / ENOBUFS: the datagram was dropped, SIP's timers send it again
+    COUNT_ICMP_ERRORS            # ICMP unreachable and friends reported by the kernel
+    COUNT_RECEIVE_ERRORS
+    COUNT_SOCKET_DROPS           # datagrams the kernel dropped because our receive buffer was full
+    COUNT_MALFORMED              # datagrams that are no SIP message
+    COUNT_MALFORMED_NO_CALL_ID
+    COUNT_TRACE_DROPS            # trace records dropped because the ring was full
+    COUNT_CALLS_REFUSED          # new incoming calls refused: call slab full
+    N_COUNTERS
+
+cdef enum:
+    COUNT_FAILED_FIRST = COUNT_FAILED_CANNOT_SEND_MESSAGE
+    COUNT_FAILED_LAST = COUNT_FAILED_ABORTED
+
+cpdef enum Gauge:
+    # Values that do not add up over time; summed over workers.
+    GAUGE_CURRENT_CALLS
+    GAUGE_PEAK_CALLS
+    GAUGE_PEAK_AT_NS             # since the engine's start; of this worker
+    GAUGE_RUNNING_CALLS          # neither paused nor waiting for a message
+    GAUGE_PAUSED_CALLS
+    GAUGE_DEAD_CALLS             # finished Call-IDs still remembered
+    GAUGE_CALLS_TOTAL            # calls created since the start
+    GAUGE_OUTBOX_BYTES
+    GAUGE_MEMORY_BYTES           # call slab, message blocks and tables in use
+    N_GAUGES
+
+cpdef enum TraceKind:
+    # Records of the trace ring; the tracer thread turns them into text.
+    TRACE_SENT                   # data = message
+    TRACE_RECEIVED               # data = message
+    TRACE_UNEXPECTED             # data = message; a = step, call-id
+    TRACE_ABORT_UNEXPECTED       # error: call aborted on an unexpected message
+    TRACE_CONTINUE_UNEXPECTED
+    TRACE_ABORT_BYE              # error: aborted on an unexpected BYE / CANCEL (b = Method)
+    TRACE_RETRANS_TIMEOUT        # error: aborted on UDP retransmission timeout
+    TRACE_RETRANS_TIMEOUT_JUMP   # a = step, b = label step
+    TRACE_RECV_TIMEOUT           # error: a = step
+    TRACE_RECV_TIMEOUT_JUMP      # a = step, b = label step
+    TRACE_DEAD_CALL              # error: message for a finished call
+    TRACE_OUT_OF_CALL            # error: message that maps to no call
+    TRACE_NOT_SIP                # error: data = datagram (cut)
+    TRACE_NO_CALL_ID             # error: data = datagram (cut)
+    TRACE_SEND_ERROR             # error: a = errno, b = step
+    TRACE_ICMP_ERROR             # error: a = errno
+    TRACE_LOST                   # a = 0 while sending, 1 received; data = message
+    TRACE_ABORTED_CALL           # error: open call ended by a forced quit
+    TRACE_MESSAGE_TOO_LONG       # error: a rendered message exceeds the datagram limit; a = step
+    TRACE_FALLBACK               # note: batching feature given up; a = errno, b = 0 GSO, 1 GRO, 2 sendmmsg, 3 recvmmsg
+    TRACE_CALLS_REFUSED          # error: call slab full
+    N_TRACE_KINDS
+
+cpdef enum QuitLevel:
+    QUIT_RUN = 0
+    QUIT_SOFT = 1                # no new calls; ends when the open ones have ended
+    QUIT_FORCED = 11             # open calls are aborted

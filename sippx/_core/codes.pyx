@@ -1,0 +1,1 @@
+# sippx/_core/codes.pyx: gives Python the enumerations of codes.pxd.

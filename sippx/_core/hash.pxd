@@ -1,0 +1,58 @@
+# sippx/_core/hash.pxd: a seeded 64-bit hash of bytes (multiply-mix, after the public-domain wyhash).
+#
+# Used for Call-IDs (seeded, so that a stranger cannot aim at one bucket) and as the fingerprint that
+# recognises a byte-identical retransmission. Not cryptographic. Reads exactly n bytes.
+from libc.stdint cimport uint32_t, uint64_t
+
+cdef extern from *:
+    """
+    #ifndef SIPPX_HASH
+    #define SIPPX_HASH
+    #include <stdint.h>
+    #include <string.h>
+    #define SIPPX_K0 0xa0761d6478bd642fULL
+    #define SIPPX_K1 0xe7037ed1a0b428dbULL
+    #define SIPPX_K2 0x8ebc6af09c88c6e3ULL
+    #define SIPPX_K3 0x589965cc75374cc3ULL
+    static inline uint64_t sippx_mix(uint64_t a, uint64_t b) {
+        __uint128_t r = (__uint128_t)a * b;
+        return (uint64_t)r ^ (uint64_t)(r >> 64);
+    }
+    static inline uint64_t sippx_hash_load(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
+    static inline uint64_t sippx_hash(const char *p, uint32_t n, uint64_t seed) {
+        const uint64_t n0 = n;
+        uint64_t a = 0, b = 0, h = seed ^ SIPPX_K0;
+        if (n >= 64) {
+            uint64_t h1 = h ^ SIPPX_K1, h2 = h ^ SIPPX_K2, h3 = h ^ SIPPX_K3;
+            do {
+                h = sippx_mix(sippx_hash_load(p) ^ SIPPX_K0, sippx_hash_load(p + 8) ^ h);
+                h1 = sippx_mix(sippx_hash_load(p + 16) ^ SIPPX_K1, sippx_hash_load(p + 24) ^ h1);
+                h2 = sippx_mix(sippx_hash_load(p + 32) ^ SIPPX_K2, sippx_hash_load(p + 40) ^ h2);
+                h3 = sippx_mix(sippx_hash_load(p + 48) ^ SIPPX_K3, sippx_hash_load(p + 56) ^ h3);
+                p += 64; n -= 64;
+            } while (n >= 64);
+            h ^= h1 ^ (h2 << 1 | h2 >> 63) ^ (h3 << 2 | h3 >> 62);
+        }
+        while (n > 16) {
+            h = sippx_mix(sippx_hash_load(p) ^ SIPPX_K1, sippx_hash_load(p + 8) ^ h);
+            p += 16; n -= 16;
+        }
+        if (n >= 8) { a = sippx_hash_load(p); b = sippx_hash_load(p + n - 8); }
+        else if (n) {
+            unsigned char t[8] = {0};
+            memcpy(t, p, n);
+            memcpy(&a, t, 8);
+        }
+        return sippx_mix(SIPPX_K1 ^ n0, sippx_mix(a ^ SIPPX_K2, b ^ h));
+    }
+    /* xorshift64*: a fast generator for chances, -lost and pauses; state must not be 0 */
+    static inline uint64_t sippx_random(uint64_t *state) {
+        uint64_t x = *state;
+        x ^= x >> 12; x ^= x << 25; x ^= x >> 27;
+        *state = x;
+        return x * 0x2545F4914F6CDD1DULL;
+    }
+    #endif
+    """
+    uint64_t hash_bytes "sippx_hash"(const char* p, uint32_t n, uint64_t seed) noexcept nogil
+    uint64_t random_u64 "sippx_random"(uint64_t* state) noexcept nogil

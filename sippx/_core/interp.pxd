@@ -1,0 +1,23 @@
+# sippx/_core/interp.pxd: runs calls through the program: sends, matches, retransmits, times out, ends.
+#
+# The engine feeds it three kinds of events (a message, a timer, a retransmission timer) and the start
+# of calls. Behaviour is SIPp's: see docs/compatibility.md for the rules and the chosen differences.
+# After any of these calls the call may have ended: its pointer is dead.
+from libc.stdint cimport uint32_t
+
+from sippx._core.calls cimport call_t
+from sippx._core.message cimport msg_t
+from sippx._core.runtime cimport runtime_t
+
+# Runs a call that was just opened: from step 0 until it parks.
+cdef void interp_start(runtime_t* rt, call_t* call) noexcept nogil
+
+# A message for the call. `m` is borrowed for the time of the call only.
+cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
+
+# call.timer / call.retrans_timer has come due.
+cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil
+cdef void interp_retransmit(runtime_t* rt, call_t* call) noexcept nogil
+
+# Ends an open call that the user gave up on (forced quit), with the default BYE or CANCEL.
+cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil

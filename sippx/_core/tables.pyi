@@ -1,0 +1,9 @@
+"""Typed view of tables.pyx: numpy dtypes of the rows of a compiled program."""
+
+from typing import Any
+
+import numpy as np
+
+STEP_DTYPE: np.dtype[Any]
+PIECE_DTYPE: np.dtype[Any]
+PAUSE_DTYPE: np.dtype[Any]

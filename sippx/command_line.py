@@ -1,0 +1,129 @@
+"""Command line -> Options: SIPp's spelling, read by a click command that is built from the option table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sippx.errors import UsageError
+from sippx.options import ALL_OPTIONS, Action, Options, OptionSpec, find_option
+
+if TYPE_CHECKING:
+    import click
+
+
+@dataclass(frozen=True, slots=True)
+class InformationRequest:
+    """-h, -v or -sd: print something and exit; argument is the NAME of -sd, else ""."""
+
+    action: Action
+    argument: str = ""
+
+
+def parse_command_line(words: Sequence[str]) -> Options | InformationRequest:
+    """What the words after the program's name ask for.
+
+    -h, -v and -sd count at once, words behind them are not looked at. Raises UsageError, which names the
+    option and the value, for everything that cannot be accepted.
+    """
+    rewritten, request = _rewrite(words)
+    return request if request is not None else _parse_with_click(rewritten)
+
+
+def _rewrite(words: Sequence[str]) -> tuple[list[str], InformationRequest | None]:
+    """`words` with every option written `--name`, aliases expanded, up to a request for information.
+
+    SIPp's options are whole words: click alone would take `-m5` and `-m=5` for `-m 5`.
+    """
+    rewritten: list[str] = []
+    pending = list(reversed(words))
+    while pending:
+        word = pending.pop()
+        if not word.startswith("-"):
+            rewritten.append(word)
+            continue
+        spec = find_option(word)
+        arguments = [pending.pop() for _ in range(min(spec.type.n_arguments, len(pending)))]
+        if spec.action == "expand":
+            pending.extend(reversed(spec.expansion))
+        elif spec.action in ("help", "version", "dump"):
+            return rewritten, _information_request(spec, arguments, next_word=pending[-1] if pending else "")
+        else:
+            rewritten += [f"--{spec.names[0]}", *arguments]
+    return rewritten, None
+
+
+def _information_request(spec: OptionSpec, arguments: list[str], next_word: str) -> InformationRequest:
+    if len(arguments) < spec.type.n_arguments:
+        raise _missing_argument(spec)
+    if spec.action == "help" and next_word == "stat":
+        raise UsageError(f"{spec.flags[0]} stat is SIPp's help on statistics, which sippx does not have yet")
+    return InformationRequest(spec.action, *arguments)
+
+
+def _missing_argument(spec: OptionSpec) -> UsageError:
+    return UsageError(f"{spec.flags[0]} needs an argument: {spec.flags[0]} {spec.argument}")
+
+
+def _parse_with_click(words: list[str]) -> Options:
+    import click  # here, so that -h does not wait for it
+
+    specs = {_parameter_name(spec): spec for spec in ALL_OPTIONS if spec.action in ("set", "ignore")}
+    command = click.Command(
+        "sippx",
+        params=[_parameter(name, spec) for name, spec in specs.items()],
+        add_help_option=False,
+    )
+    try:
+        context = command.make_context("sippx", words)
+    except click.BadOptionUsage as error:
+        raise _missing_argument(find_option(error.option_name)) from None
+    values: dict[str, Any] = {}
+    for name, spec in specs.items():
+        value = context.params[name]
+        is_given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if spec.field and is_given and value != ():  # (): how click says that no remote host is given
+            values[name] = _field_value(spec, value)
+    return Options(**values)
+
+
+def _parameter_name(spec: OptionSpec) -> str:
+    return spec.field or spec.names[0]
+
+
+def _parameter(name: str, spec: OptionSpec) -> click.Parameter:
+    """The click parameter of one option; every word that reaches click starts with `--` or is a value."""
+    import click
+
+    def value_of(text: str) -> Any:
+        try:
+            return spec.type.parse(text)
+        except ValueError as error:
+            raise UsageError(f'{spec.flags[0]}, "{text}" {error}') from None
+
+    if spec.is_positional:
+        return click.Argument([name], nargs=-1)
+    flags = [f"--{flag}" for flag in spec.names]
+    if spec.type.n_arguments == 0:
+        return click.Option([name, *flags], is_flag=True)
+    return click.Option(
+        [name, *flags],
+        type=value_of if spec.type.n_arguments == 1 else str,
+        nargs=spec.type.n_arguments,
+        multiple=spec.once or spec.type.n_arguments > 1,
+    )
+
+
+def _field_value(spec: OptionSpec, value: Any) -> Any:
+    """The field's value from what click collected for an option that was given."""
+    if spec.type.n_arguments == 0:
+        return spec.flag_value
+    if spec.type.n_arguments == 2:
+        return dict(value)
+    if not spec.once:
+        return value
+    if len(value) > 1:
+        given = " and ".join(f"'{item}'" for item in value)
+        raise UsageError(f"{spec.flags[0]} is allowed once, and there are {given}")
+    return value[0]

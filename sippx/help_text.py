@@ -1,0 +1,87 @@
+"""The text of -h and -v, generated from the option table."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+
+from sippx.options import ALL_OPTIONS, UNSUPPORTED_OPTIONS, OptionSpec
+
+WIDTH = 80
+_TEXT_COLUMN = 26
+
+_USAGE = """
+Usage: sippx REMOTE_HOST[:PORT] [options]     place calls
+       sippx -sn uas [options]                answer calls
+
+Options may be written with one dash or two. TIME is a number with the unit
+ms, s, m or h (500ms, 1.5s); N may be decimal, 0x hexadecimal or 0 octal.
+"""
+
+_KEYS_SIGNALS_CODES = """
+Keys:
+  + - * /   rate +1, -1, +10, -10        p   pause or resume new calls
+  q         end when open calls ended    Q   end at once
+  s         write the screens            1-9 change the screen
+
+Signals:
+  SIGINT, SIGTERM, SIGUSR1   end when open calls ended; a second one: at once
+
+Exit codes:
+    0  all calls were successful (or there were none)
+    1  a call failed, or the command line or the scenario is wrong
+   97  the time of -timeout passed without any call
+   99  information was printed, or -bg started the run
+  254  a local address or port is in use
+  255  any other fatal error
+"""
+
+
+def render_help() -> str:
+    """The whole help, at most 80 columns wide."""
+    lines = [_USAGE]
+    group = ""
+    for spec in ALL_OPTIONS:
+        if spec.action == "ignore":
+            continue
+        if spec.group != group:
+            group = spec.group
+            lines.append(f"\n{group}:")
+        lines.extend(_option_lines(spec))
+    ignored = [spec.flags[0] for spec in ALL_OPTIONS if spec.action == "ignore"]
+    lines.append("\nAccepted without effect, because they concern other transports than UDP:")
+    lines.extend(_wrapped(" ".join(ignored), "  "))
+    lines.append("\nOptions of SIPp that this version refuses:")
+    lines.extend(_wrapped(" ".join(UNSUPPORTED_OPTIONS), "  "))
+    lines.append(_KEYS_SIGNALS_CODES)
+    return "\n".join(lines)
+
+
+def render_version() -> str:
+    """The text of -v."""
+    from sippx import __version__
+
+    return (
+        f"\n sippx v{__version__}\n\n"
+        " A SIP load tester that runs SIPp's scenarios and command lines.\n"
+        " License: Apache-2.0. There is no warranty.\n"
+    )
+
+
+def _option_lines(spec: OptionSpec) -> Iterator[str]:
+    head = f"  {', '.join(spec.flags)} {spec.argument if not spec.is_positional else ''}".rstrip()
+    default = spec.describe_default()
+    text = f"{spec.help} (default: {default})" if default else spec.help
+    wrapped = _wrapped(text, " " * _TEXT_COLUMN)
+    if len(head) + 2 > _TEXT_COLUMN:
+        yield head
+    else:
+        wrapped[0] = f"{head:{_TEXT_COLUMN}}{wrapped[0].lstrip()}"
+    yield from wrapped
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip

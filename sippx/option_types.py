@@ -1,0 +1,198 @@
+"""The types of option values: what text and what Python values they take, as SIPp reads them.
+
+Texts follow C's `strtol` with base 0 and `strtod`; times are numbers with the units ms, s, m, h.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INT32_MAX = 2**31 - 1
+TIME_MAX_MS = 2**53
+"""Largest time: the integers up to here are exact as float, which is what `strtod` computes in."""
+
+DEFAULT_BEHAVIORS = ("bye", "abortunexp", "pingreply")
+"""Names that -default_behaviors switches; `all` and `none` stand for all and none of them."""
+
+_INTEGER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
+_NUMBER = (
+    r"0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?"
+    r"|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+)
+_NO_NUMBER = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN](?:\([0-9A-Za-z_]*\))?"
+_FLOAT = re.compile(rf"[ \t\n\v\f\r]*([+-]?)({_NUMBER}|{_NO_NUMBER})")
+_TIME = re.compile(rf"(?=[0-9])({_NUMBER})(ms|s|m|h)?")
+_MS_OF_UNIT = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
+_OTHER_TRANSPORTS = {"un", "ui", "t1", "tn", "l1", "ln", "s1", "sn", "c1", "cn"}
+
+
+def parse_integer(text: str) -> int:
+    """Value of `text` as C's strtol with base 0 reads it: decimal, 0x hexadecimal, 0 octal; empty = 0.
+
+    Raises ValueError when characters are left over.
+    """
+    if not text:
+        return 0
+    match = _INTEGER.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a valid integer! Use a decimal, 0x hexadecimal or 0 octal number")
+    sign, digits = match.groups()
+    base = 16 if digits[:2].lower() == "0x" else 8 if digits[0] == "0" else 10
+    value = int(digits, base)
+    return -value if sign == "-" else value
+
+
+def parse_float(text: str) -> float:
+    """Value of `text` as C's strtod reads it: decimal or hexadecimal, inf and nan, empty = 0.
+
+    Raises ValueError when characters are left over.
+    """
+    if not text:
+        return 0.0
+    match = _FLOAT.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a floating point number!")
+    value = _c_float(match[2])
+    return -value if match[1] == "-" else value
+
+
+def parse_time_ms(text: str, default_unit: str = "ms") -> int:
+    """Milliseconds of a time: a number and a unit ms, s, m (minutes) or h; without one `default_unit`.
+
+    The first character must be a digit; fractions of a millisecond are cut off. Raises ValueError otherwise.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("is not a valid time! Use a number and a unit (ms, s, m, h), such as 500ms or 1.5s")
+    value_ms = _c_float(match[1]) * _MS_OF_UNIT[match[2] or default_unit]
+    if value_ms > TIME_MAX_MS:
+        raise ValueError(f"is too long a time! At most {TIME_MAX_MS} ms are allowed")
+    return int(value_ms)
+
+
+def parse_bool(text: str) -> bool:
+    """`true` or `false` in any case, otherwise an integer that is not 0; empty = false."""
+    word = text.lower()
+    if word in ("true", "false"):
+        return word == "true"
+    try:
+        return parse_integer(text) != 0
+    except ValueError:
+        raise ValueError("is not a valid boolean! Use true, false or an integer") from None
+
+
+def parse_transport(text: str) -> str:
+    """The transport mode of -t; only u1 (UDP, one socket) is built."""
+    if text == "u1":
+        return text
+    if text in _OTHER_TRANSPORTS:
+        raise ValueError("is a SIPp transport mode that this version of sippx does not support yet; use u1")
+    raise ValueError("is not a transport mode; use u1 (UDP, one socket)")
+
+
+def parse_behaviors(text: str) -> frozenset[str]:
+    """Behaviours left on by a -default_behaviors list, read from left to right, beginning with none on."""
+    chosen: set[str] = set()
+    for word in filter(None, text.split(",")):
+        name = word[1:] if word.startswith(("+", "-")) else word
+        if name == "cseq":
+            raise ValueError("names cseq, a SIPp behavior that this version of sippx does not support yet")
+        if name not in (*DEFAULT_BEHAVIORS, "all", "none") or word == "-none":
+            raise ValueError(_unknown_behavior(word, ("all", "none", *DEFAULT_BEHAVIORS)))
+        if name == "none":
+            chosen.clear()
+        elif word.startswith("-"):
+            chosen.difference_update(DEFAULT_BEHAVIORS if name == "all" else (name,))
+        else:
+            chosen.update(DEFAULT_BEHAVIORS if name == "all" else (name,))
+    return frozenset(chosen)
+
+
+def _unknown_behavior(name: str, allowed: tuple[str, ...]) -> str:
+    return f"names the unknown default behavior '{name}'; use {', '.join(allowed)}"
+
+
+def _c_float(text: str) -> float:
+    """`text` without a sign, known to match _NUMBER, inf or nan."""
+    try:
+        return float.fromhex(text) if text[:2].lower() == "0x" else float(text.partition("(")[0])
+    except OverflowError:
+        return float("inf")
+
+
+def _check_integer(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)
+
+
+def _check_float(value: Any) -> float:
+    if isinstance(value, (bool, str, bytes)):
+        raise TypeError
+    return float(value)
+
+
+def _check_flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _check_string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _check_transport(value: Any) -> str:
+    return parse_transport(_check_string(value))
+
+
+def _check_behaviors(value: Any) -> frozenset[str]:
+    if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
+        raise TypeError
+    names = frozenset(_check_string(name) for name in value)
+    for name in sorted(names.difference(DEFAULT_BEHAVIORS)):
+        raise ValueError(_unknown_behavior(name, DEFAULT_BEHAVIORS))
+    return names
+
+
+def _check_keys(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return {_check_string(name): _check_string(text) for name, text in value.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType:
+    """What values an option takes.
+
+    parse: argument text -> value, ValueError with the rest of the sentence `-x, "text" ...`.
+    check: Python value -> value to store, TypeError for a wrong type, ValueError like `parse`.
+    description: what the Python API accepts, for the error text. metavar: name of the argument in the help.
+    """
+
+    description: str
+    metavar: str
+    parse: Callable[[str], Any]
+    check: Callable[[Any], Any]
+    unit: str = ""
+    n_arguments: int = 1
+
+
+FLAG = ValueType("True or False", "", parse_bool, _check_flag, n_arguments=0)
+BOOL = ValueType("True or False", "BOOL", parse_bool, _check_flag)
+INTEGER = ValueType("an integer", "N", parse_integer, _check_integer)
+FLOAT = ValueType("a number", "X", parse_float, _check_float)
+TIME_MS = ValueType("an integer of milliseconds", "TIME", parse_time_ms, _check_integer, unit="ms")
+TIME_S = ValueType(
+    "an integer of milliseconds", "TIME", lambda text: parse_time_ms(text, "s"), _check_integer, unit="s"
+)
+STRING = ValueType("a string", "TEXT", str, _check_string)
+TRANSPORT = ValueType('"u1"', "MODE", parse_transport, _check_transport)
+BEHAVIORS = ValueType(f"a set of {', '.join(DEFAULT_BEHAVIORS)}", "LIST", parse_behaviors, _check_behaviors)
+KEYS = ValueType("a mapping of strings to strings", "KEYWORD VALUE", str, _check_keys, n_arguments=2)

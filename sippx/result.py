@@ -1,0 +1,104 @@
+"""What a finished run gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sippx.errors import EXIT_FAILED_CALLS, EXIT_NO_CALLS, EXIT_OK
+from sippx.report.summary import Side, failure_causes, summary_lines
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from sippx.report.flow import Measures
+    from sippx.report.snapshot import Histogram, Snapshot
+
+
+@dataclass(frozen=True)
+class Result:
+    """Counters, times and cost of one run; percentiles through the histograms.
+
+    total      the counters at the end; every figure below comes from it
+    wall_s     from the first turn of the event loop to the last
+    cpu_s      CPU time (user and system) of the thread that ran the engine
+    timed_out  the run was cut short by -timeout
+    """
+
+    scenario_name: str
+    is_client: bool
+    total: Snapshot
+    measures: Measures
+    wall_s: float
+    cpu_s: float
+    timed_out: bool = False
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """All totals by name, such as "successful_calls" or "retransmissions"."""
+        return self.total.counters()
+
+    @property
+    def n_calls(self) -> int:
+        """Calls created, incoming and outgoing."""
+        return self.total.calls_created
+
+    @property
+    def n_successful(self) -> int:
+        """Calls that ran to the end of the scenario."""
+        return self.total.counter("successful_calls")
+
+    @property
+    def n_failed(self) -> int:
+        """Calls that ended otherwise."""
+        return self.total.counter("failed_calls")
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """Failed calls by cause in words, most frequent first."""
+        return failure_causes(self.total)
+
+    @property
+    def calls_per_s(self) -> float:
+        """Calls created per second of wall time."""
+        return self.n_calls / self.wall_s if self.wall_s > 0 else 0.0
+
+    @property
+    def cpu_us_per_call(self) -> float:
+        """CPU microseconds per call created, 0 without calls."""
+        return self.cpu_s * 1e6 / self.n_calls if self.n_calls else 0.0
+
+    @property
+    def steps(self) -> NDArray[np.uint64]:
+        """Per step of the scenario: messages, retransmissions, timeouts, unexpected, lost; shape (n, 5)."""
+        return self.total.steps
+
+    @property
+    def response_times(self) -> dict[str, Histogram]:
+        """Histogram of each response-time duration by its name."""
+        return {name: self.total.histogram(i) for i, name in enumerate(self.measures.rtd_names)}
+
+    @property
+    def call_length(self) -> Histogram:
+        """Histogram of the lengths of all ended calls."""
+        return self.total.call_length
+
+    @property
+    def schedule_lag(self) -> Histogram:
+        """Histogram of how much later than due calls were started."""
+        return self.total.schedule_lag
+
+    @property
+    def exit_code(self) -> int:
+        """What the command exits with: 0, 1 with failed calls, 97 for a time-out without any call ended."""
+        if self.n_failed:
+            return EXIT_FAILED_CALLS
+        if self.timed_out and not self.n_successful:
+            return EXIT_NO_CALLS
+        return EXIT_OK
+
+    def summary(self) -> str:
+        """The run as a few lines of text."""
+        side = Side(self.scenario_name, self.total, self.measures, self.is_client, self.cpu_s)
+        return "\n".join(summary_lines(side))

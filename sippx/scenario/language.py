@@ -1,0 +1,153 @@
+"""The one table of the scenario language's elements and attributes: which exist, where, supported or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ElementSpec:
+    """An element below <scenario>. supported False: SIPp has it, this version refuses it by name."""
+
+    name: str
+    meaning: str
+    supported: bool = True
+    is_step: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeSpec:
+    """An attribute, the elements it applies to, and whether this version supports it there.
+
+    neutral: values of an unsupported attribute that are accepted because they ask for nothing.
+    """
+
+    name: str
+    elements: tuple[str, ...]
+    meaning: str
+    supported: bool = True
+    neutral: tuple[str, ...] = ()
+
+
+ELEMENTS: dict[str, ElementSpec] = {
+    spec.name: spec
+    for spec in (
+        ElementSpec("send", "send a message", is_step=True),
+        ElementSpec("recv", "wait for a message", is_step=True),
+        ElementSpec("pause", "wait for a time", is_step=True),
+        ElementSpec("timewait", "wait at the end, answering repeated messages", is_step=True),
+        ElementSpec("nop", "count, time or branch", is_step=True),
+        ElementSpec("sendCmd", "send to the twin", supported=False, is_step=True),
+        ElementSpec("recvCmd", "wait for the twin", supported=False, is_step=True),
+        ElementSpec("label", "a place to jump to"),
+        ElementSpec("ResponseTimeRepartition", "bounds of the response time table, in ms"),
+        ElementSpec("CallLengthRepartition", "bounds of the call length table, in ms"),
+        ElementSpec("DefaultMessage", "text of a message sent outside the scenario"),
+        ElementSpec("init", "steps run once before the first call", supported=False),
+        ElementSpec("Global", "variables of the process", supported=False),
+        ElementSpec("User", "variables of a user", supported=False),
+        ElementSpec("Reference", "mention variables", supported=False),
+    )
+}
+
+ROOT = "scenario"
+STEPS = tuple(spec.name for spec in ELEMENTS.values() if spec.is_step)
+PAUSES = ("pause", "timewait")
+_FALSE = ("false", "0")
+
+ATTRIBUTES: tuple[AttributeSpec, ...] = (
+    AttributeSpec("name", (ROOT,), "description of the scenario"),
+    AttributeSpec("start_rtd", STEPS, "start this response time duration"),
+    AttributeSpec("rtd", STEPS, "stop this response time duration"),
+    AttributeSpec("repeat_rtd", STEPS, "every stop counts, not only the first of a call"),
+    AttributeSpec("counter", STEPS, "raise this generic counter"),
+    AttributeSpec("lost", ("send", "recv"), "per cent of messages to drop here"),
+    AttributeSpec("crlf", STEPS, "empty line behind the step on the screen"),
+    AttributeSpec("ignoresdp", STEPS, "do not take media addresses from received SDP"),
+    AttributeSpec("hide", STEPS, "keep the step off the screen"),
+    AttributeSpec("hiderest", STEPS, "default of hide for the following steps"),
+    AttributeSpec("display", STEPS, "text of a nop on the screen"),
+    AttributeSpec("next", ("send", "recv", "pause", "nop", "sendCmd", "recvCmd"), "label to continue at"),
+    AttributeSpec("chance", STEPS, "probability of taking next, 0 to 1"),
+    AttributeSpec("ontimeout", ("send", "recv", "recvCmd"), "label to continue at after a timeout"),
+    AttributeSpec("test", STEPS, "take next only if the variable is set", supported=False),
+    AttributeSpec("condexec", STEPS, "execute only if the variable is set", supported=False),
+    AttributeSpec("condexec_inverse", STEPS, "execute only if it is not set", supported=False),
+    AttributeSpec("retrans", ("send",), "T1 of the message in ms; without it no retransmission"),
+    AttributeSpec("timeout", ("recv",), "how long to wait, in ms"),
+    AttributeSpec("timeout", ("send",), "how long to try, in ms", supported=False),
+    AttributeSpec("start_txn", ("send",), "begin a transaction", supported=False),
+    AttributeSpec("ack_txn", ("send",), "transaction this ACK belongs to", supported=False),
+    AttributeSpec("response", ("recv",), "status code to wait for"),
+    AttributeSpec("request", ("recv",), "method to wait for"),
+    AttributeSpec("optional", ("recv",), "true, global or false"),
+    AttributeSpec("advance_state", ("recv",), "false: take the message without moving on"),
+    AttributeSpec(
+        "regexp_match", ("recv",), "the value is a regular expression", supported=False, neutral=_FALSE
+    ),
+    AttributeSpec("rrs", ("recv",), "record the route set", supported=False, neutral=_FALSE),
+    AttributeSpec("auth", ("recv",), "keep the challenge", supported=False, neutral=_FALSE),
+    AttributeSpec("response_txn", ("recv",), "transaction of the response", supported=False),
+    AttributeSpec("milliseconds", PAUSES, "duration"),
+    AttributeSpec("distribution", PAUSES, "fixed or uniform"),
+    AttributeSpec("value", PAUSES, "duration of a fixed pause, in ms"),
+    AttributeSpec("min", PAUSES, "shortest uniform pause, in ms"),
+    AttributeSpec("max", PAUSES, "longest uniform pause, in ms"),
+    AttributeSpec("sanity_check", PAUSES, "false: accept a pause longer than 24 days"),
+    AttributeSpec("variable", PAUSES, "variable with the duration", supported=False),
+    AttributeSpec("dest", ("sendCmd",), "peer to send to", supported=False),
+    AttributeSpec("src", ("recvCmd",), "peer to wait for", supported=False),
+    AttributeSpec("optional", ("recvCmd",), "true or false", supported=False),
+    AttributeSpec("id", ("label", "DefaultMessage"), "name of the label or message"),
+    AttributeSpec(
+        "value", ("ResponseTimeRepartition", "CallLengthRepartition"), "bounds in ms, separated by commas"
+    ),
+    AttributeSpec(
+        "variables", ("Global", "User", "Reference"), "names, separated by commas", supported=False
+    ),
+)
+
+DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
+    "fixed": ("value",),
+    "uniform": ("min", "max"),
+    "normal": ("mean", "stdev"),
+    "lognormal": ("mean", "stdev"),
+    "exponential": ("mean",),
+    "weibull": ("lambda", "k"),
+    "pareto": ("k", "x_m"),
+    "gpareto": ("shape", "scale", "location"),
+    "gamma": ("k", "theta"),
+    "negbin": ("n", "p"),
+}
+"""SIPp's pause distributions and their parameters."""
+
+SUPPORTED_DISTRIBUTIONS = ("fixed", "uniform")
+
+ACTIONS: tuple[str, ...] = (
+    *("ereg", "log", "warning", "error", "assign", "assignstr", "todouble", "add", "subtract"),
+    *("multiply", "divide", "test", "strcmp", "trim", "urldecode", "urlencode", "gettimeofday"),
+    *("index", "sample", "jump", "pauserestore", "lookup", "insert", "replace", "setdest"),
+    *("closecon", "verifyauth", "exec", "rtp_echo"),
+)
+"""SIPp's actions; none is supported by this version."""
+
+_LATER_PARAMETERS = frozenset(
+    {*DISTRIBUTIONS, *(name for names in DISTRIBUTIONS.values() for name in names)} - {"value", "min", "max"}
+)
+
+
+def find_attribute(element: str, name: str) -> AttributeSpec | None:
+    """The row of an attribute of an element, None when SIPp knows none such there."""
+    for spec in ATTRIBUTES:
+        if spec.name == name and element in spec.elements:
+            return spec
+    if element in PAUSES and name in _LATER_PARAMETERS:
+        # SIPp's oldest spelling: an attribute named after the distribution.
+        supported = name in SUPPORTED_DISTRIBUTIONS
+        return AttributeSpec(name, PAUSES, "distribution or its parameter", supported=supported)
+    return None
+
+
+def attribute_names(element: str | None = None) -> list[str]:
+    """Names of all attributes of an element (None: of the whole language)."""
+    return sorted({spec.name for spec in ATTRIBUTES if element is None or element in spec.elements})

@@ -1,0 +1,218 @@
+"""Templates -> pieces: expands keywords, folds what is constant, and merges neighbouring literals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sippx._core.codes import HeaderId, PieceKind
+from sippx.scenario.bindings import Bindings
+from sippx.scenario.keywords import HEADER_IDS, KEY, KEYWORDS
+from sippx.scenario.model import Keyword, Literal, Template
+
+LAST_KINDS = frozenset(
+    {
+        PieceKind.PIECE_LAST_HEADER,
+        PieceKind.PIECE_LAST_REQUEST_URI,
+        PieceKind.PIECE_LAST_CSEQ_NUMBER,
+        PieceKind.PIECE_LAST_MESSAGE,
+    }
+)
+"""Pieces that read the call's last received message."""
+
+_WHITE_SPACE = b" \t\r\n"
+_LEN_BYTES = 5
+_MAX_FOLDED_BODY_BYTES = 99_999
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One row of the piece table before its text has a place in the pool.
+
+    text: the literal, or the header name of PIECE_LAST_HEADER (as the scenario wrote it, without colon).
+    suppress: when the output ends in LF behind this piece (it was empty at the start of a line), white space
+    at the start of the literal that follows is dropped.
+    """
+
+    kind: PieceKind
+    text: bytes = b""
+    arg: int = 0
+    offset: int = 0
+    suppress: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PieceContext:
+    """What the expansion of keywords depends on besides the bindings: the step a message belongs to.
+
+    branch_index is the last part of [branch], msg_index the text of [msg_index].
+    """
+
+    branch_index: int
+    msg_index: int
+
+
+def template_pieces(template: Template, bindings: Bindings, context: PieceContext) -> list[Piece]:
+    """Pieces of a message template for one run, as few as possible."""
+    pieces: list[Piece] = []
+    for part in template:
+        if isinstance(part, Literal):
+            pieces.append(Piece(PieceKind.PIECE_LITERAL, part.data))
+        else:
+            pieces += _expand(part, bindings, context)
+    return _merge(_fold_len(pieces))
+
+
+def call_id_pieces(bindings: Bindings) -> list[Piece]:
+    """Pieces of a new call's Call-ID by -cid_str; an unknown %x is a percent sign, as in SIPp."""
+    pieces: list[Piece] = []
+    local_ip = bindings.local_ip.removeprefix("[").removesuffix("]")
+    characters = iter(bindings.call_id_format)
+    for character in characters:
+        if character != "%":
+            pieces.append(_literal(character))
+            continue
+        code = next(characters, "")
+        if code == "u":
+            pieces.append(Piece(PieceKind.PIECE_CALL_NUMBER))
+        elif code == "r":
+            pieces.append(Piece(PieceKind.PIECE_RANDOM))
+        else:
+            pieces.append(_literal({"p": str(bindings.pid), "s": local_ip}.get(code, "%")))
+    return _merge(pieces)
+
+
+def _literal(text: str) -> Piece:
+    return Piece(PieceKind.PIECE_LITERAL, text.encode("utf-8", "surrogateescape"))
+
+
+def _expand(keyword: Keyword, bindings: Bindings, context: PieceContext) -> list[Piece]:
+    """Pieces of one keyword; [len] stays a piece until the body is known."""
+    if keyword.name == KEY:
+        return [_literal(bindings.keys[keyword.argument])]
+    spec = KEYWORDS[keyword.name]
+    if spec.text is not None:
+        return [_literal(spec.text(bindings))]
+    if spec.number is not None:
+        return [_literal(str(spec.number(bindings) + keyword.offset))]
+    if spec.use == "msg_index":
+        return [_literal(str(context.msg_index))]
+    if spec.use == "branch":
+        return [
+            _literal(f"z9hG4bK-{bindings.pid}-"),
+            Piece(PieceKind.PIECE_CALL_NUMBER),
+            _literal(f"-{context.branch_index + keyword.offset}"),
+        ]
+    if spec.use == "len":
+        return [Piece(PieceKind.PIECE_LEN, offset=keyword.offset)]
+    assert spec.piece is not None, spec.name
+    piece = Piece(spec.piece, offset=keyword.offset, suppress=spec.suppress)
+    if spec.piece == PieceKind.PIECE_LAST_HEADER:
+        header_id = HEADER_IDS.get(keyword.argument.lower(), HeaderId.HDR_OTHER)
+        return [replace(piece, text=keyword.argument.encode("ascii"), arg=int(header_id))]
+    if spec.piece == PieceKind.PIECE_AUTO_MEDIA_PORT:
+        return [replace(piece, arg=bindings.media_port)]
+    return [piece]
+
+
+def _is_literal(piece: Piece) -> bool:
+    return piece.kind == PieceKind.PIECE_LITERAL
+
+
+def _merge(pieces: list[Piece]) -> list[Piece]:
+    """Join neighbouring literals, and settle which pieces can suppress a line at all.
+
+    A piece suppresses only what stands directly behind it, and only where a line may begin. Of the literal
+    behind it one line end may vanish, never the empty line in front of the body: a literal with more white
+    space is cut behind its first line end.
+    """
+    merged: list[Piece] = []
+    for piece in pieces:
+        if not _is_literal(piece):
+            merged.append(piece)
+        elif not piece.text:
+            continue
+        elif not (merged and _is_literal(merged[-1])):
+            merged += _literals_behind(merged, piece.text)
+        elif _would_be_dropped(merged, piece.text):
+            merged.append(piece)
+        else:
+            merged[-1] = replace(merged[-1], text=merged[-1].text + piece.text)
+    for index, piece in enumerate(merged):
+        if piece.suppress and not (index + 1 < len(merged) and _is_literal(merged[index + 1])):
+            merged[index] = replace(piece, suppress=False)
+    return merged
+
+
+def _literals_behind(merged: list[Piece], text: bytes) -> list[Piece]:
+    """Literal pieces for text that follows merged[-1]; takes a pointless `suppress` from that piece."""
+    if merged and merged[-1].suppress:
+        before = merged[-2] if len(merged) > 1 else None
+        may_begin_line = before is not None and (not _is_literal(before) or before.text.endswith(b"\n"))
+        if not may_begin_line or text[0] not in _WHITE_SPACE:
+            merged[-1] = replace(merged[-1], suppress=False)
+        elif cut := _line_end_before_blank(text):
+            return [
+                Piece(PieceKind.PIECE_LITERAL, text[:cut]),
+                Piece(PieceKind.PIECE_LITERAL, text[cut:]),
+            ]
+    return [Piece(PieceKind.PIECE_LITERAL, text)]
+
+
+def _would_be_dropped(merged: list[Piece], text: bytes) -> bool:
+    """Whether `text` would become droppable white space by joining the last literal of `merged`."""
+    is_droppable = len(merged) > 1 and merged[-2].suppress and not merged[-1].text.strip(_WHITE_SPACE)
+    return is_droppable and text[0] in _WHITE_SPACE
+
+
+def _line_end_before_blank(text: bytes) -> int:
+    """Where to cut a literal so that only one line end can be dropped from its start; 0: nowhere."""
+    leading = text[: len(text) - len(text.lstrip(_WHITE_SPACE))]
+    cut = leading.find(b"\n") + 1
+    return cut if cut < len(leading) else 0
+
+
+def _fold_len(pieces: list[Piece]) -> list[Piece]:
+    """Replace [len] by its text when the body is all literal; otherwise it is filled in when rendered."""
+    if not any(piece.kind == PieceKind.PIECE_LEN for piece in pieces):
+        return pieces
+    n_body_bytes = _constant_body_bytes(pieces)
+    if n_body_bytes is None:
+        return pieces
+    return [
+        _literal(f"{n_body_bytes + piece.offset:5d}") if piece.kind == PieceKind.PIECE_LEN else piece
+        for piece in pieces
+    ]
+
+
+def _constant_body_bytes(pieces: list[Piece]) -> int | None:
+    """Bytes behind the first empty line if they are the same in every rendering, else None.
+
+    Computed for the rendering in which every other piece is empty. That fits all renderings if the first
+    empty line then stands in the last run of literals, and in no run before it: no piece but
+    [last_message] can contain an empty line.
+    """
+    if any(piece.kind == PieceKind.PIECE_LAST_MESSAGE for piece in pieces):
+        return None
+    output = bytearray()
+    last_run = bytearray()
+    suppressed = False
+    for piece in pieces:
+        if not _is_literal(piece) and piece.kind != PieceKind.PIECE_LEN:
+            if b"\r\n\r\n" in last_run:
+                return None
+            last_run.clear()
+            suppressed = piece.suppress and output.endswith(b"\n")
+            continue
+        text = piece.text if _is_literal(piece) else b"0" * _LEN_BYTES
+        last_run += text
+        if suppressed and text:
+            leading = text[: len(text) - len(text.lstrip(_WHITE_SPACE))]
+            line_end = leading.find(b"\n") + 1
+            text = text[line_end or len(leading) :]
+            suppressed = False
+        output += text
+    at = bytes(output).find(b"\r\n\r\n")
+    n_body_bytes = len(output) - at - 4
+    if at < 0 or n_body_bytes > min(_MAX_FOLDED_BODY_BYTES, len(last_run)):
+        return None
+    return n_body_bytes

@@ -1,0 +1,202 @@
+"""Texts of trace records and the log files, against what sipp 3.6.1 writes."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from sippx._core.codes import Method, TraceKind
+from sippx.report.flow import FlowStep
+from sippx.report.tracefile import (
+    ERROR_TEXTS,
+    TraceCodes,
+    TraceContext,
+    TraceFile,
+    error_entry,
+    error_log,
+    error_text,
+    message_entry,
+    message_log,
+    printable,
+    trace_file_name,
+)
+
+MOMENT_NS = 1_795_408_757_547_945_000
+STEPS = (FlowStep("send", "INVITE"), FlowStep("recv", "200"), FlowStep("pause"), FlowStep("nop"))
+CONTEXT = TraceContext("multi", STEPS)
+KINDS = [kind for kind in TraceKind if kind.name.startswith("TRACE_")]
+CODES = TraceCodes.from_enums(KINDS, Method)
+CALL_ID = b"1@127.0.0.1"
+RINGING = b"SIP/2.0 180 Ringing\r\nCSeq: 1 INVITE\r\n\r\n"
+MESSAGE_KINDS = {"TRACE_SENT", "TRACE_RECEIVED", "TRACE_UNEXPECTED", "TRACE_LOST"}
+
+
+def text_of(
+    kind: TraceKind, a: int = 0, b: int = 0, data: bytes = b"", call_id: bytes = CALL_ID
+) -> str | None:
+    return error_text(CONTEXT, CODES, (int(kind), MOMENT_NS, a, b, call_id, data))
+
+
+def entry_of(kind: TraceKind, a: int = 0, b: int = 0, data: bytes = RINGING) -> bytes | None:
+    return message_entry(CONTEXT, CODES, (int(kind), MOMENT_NS, a, b, CALL_ID, data))
+
+
+def test_every_kind_of_the_engine_is_a_message_or_has_an_error_text() -> None:
+    assert {kind.name for kind in KINDS} == MESSAGE_KINDS | set(ERROR_TEXTS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_leaves_a_trace_whatever_the_record_holds(kind: TraceKind) -> None:
+    record = (int(kind), MOMENT_NS, 99, 99, b"\xff\x00", b"\x00\xfe{e.b}")
+    assert error_text(CONTEXT, CODES, record) or message_entry(CONTEXT, CODES, record)
+
+
+def test_kind_unknown_here_leaves_no_trace() -> None:
+    record = (9999, MOMENT_NS, 0, 0, CALL_ID, RINGING)
+    assert error_text(CONTEXT, CODES, record) is None
+    assert message_entry(CONTEXT, CODES, record) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "a", "b", "data", "text"),
+    [
+        (TraceKind.TRACE_ABORT_UNEXPECTED, 1, 0, b"SIP/2.0 486 Busy\r\n\r\n",
+         "Aborting call on unexpected message for Call-Id '1@127.0.0.1': while expecting '200' (index 1), "
+         "received 'SIP/2.0 486 Busy\r\n\r\n'"),
+        (TraceKind.TRACE_ABORT_UNEXPECTED, 2, 0, b"INFO x\r\n",
+         "Aborting call on unexpected message for Call-Id '1@127.0.0.1': while pausing (index 2), "
+         "received 'INFO x\r\n'"),
+        (TraceKind.TRACE_CONTINUE_UNEXPECTED, 1, 0, b"INFO x\r\n",
+         "Continuing call on unexpected message for Call-Id '1@127.0.0.1': while expecting '200' (index 1), "
+         "received 'INFO x\r\n'"),
+        (TraceKind.TRACE_ABORT_BYE, 1, -Method.METHOD_BYE, b"",
+         "Continuing call on an unexpected BYE for call: 1@127.0.0.1"),
+        (TraceKind.TRACE_ABORT_BYE, 1, -Method.METHOD_CANCEL, b"",
+         "Continuing call on unexpected CANCEL for call: 1@127.0.0.1"),
+        (TraceKind.TRACE_ABORT_BYE, 0, Method.METHOD_CANCEL, b"",
+         "Aborting call on an unexpected CANCEL for call: 1@127.0.0.1"),
+        (TraceKind.TRACE_RETRANS_TIMEOUT, 0, 0, b"",
+         "Aborting call on UDP retransmission timeout for Call-ID '1@127.0.0.1'"),
+        (TraceKind.TRACE_RETRANS_TIMEOUT_JUMP, 1, 3, b"",
+         "Call-Id: 1@127.0.0.1, timeout on max UDP retrans for message 1, jumping to label 3"),
+        (TraceKind.TRACE_RECV_TIMEOUT, 1, 0, b"",
+         "Call-Id: 1@127.0.0.1, receive timeout on message multi:1 without label to jump to "
+         "(ontimeout attribute): aborting call"),
+        (TraceKind.TRACE_RECV_TIMEOUT_JUMP, 3, 4, b"",
+         "Call-Id: 1@127.0.0.1, receive timeout on message multi:3, jumping to label 4"),
+        (TraceKind.TRACE_OUT_OF_CALL, 0, 0, b"PING x\r\n",
+         "Discarding message which can't be mapped to a known SIPp call:\nPING x\r\n"),
+        (TraceKind.TRACE_NOT_SIP, 0, 21, b"hello world not sip\r\n",
+         'non SIP message discarded: "hello world not sip\r\n" (21)'),
+        (TraceKind.TRACE_NOT_SIP, 0, 1400, b"\x00\x01", 'non SIP message discarded: "\\x00\\x01" (1400)'),
+        (TraceKind.TRACE_ABORTED_CALL, 0, 0, b"", "Aborted call with Call-ID '1@127.0.0.1'"),
+        (TraceKind.TRACE_DEAD_CALL, 0, 9, b"x", "Dead call 1@127.0.0.1 (successful), received 'x'"),
+        (TraceKind.TRACE_DEAD_CALL, 1, 4, b"x", "Dead call 1@127.0.0.1 (failed at index 4), received 'x'"),
+        (TraceKind.TRACE_DEAD_CALL, 2, 1, b"x", "Dead call 1@127.0.0.1 (aborted at index 1), received 'x'"),
+        (TraceKind.TRACE_SEND_ERROR, errno.EMSGSIZE, 2, b"",
+         "Unable to send 2 UDP message(s), errno = 90 (Message too long)"),
+        (TraceKind.TRACE_ICMP_ERROR, errno.ECONNREFUSED, 3, b"",
+         "3 network error(s) reported for UDP messages, errno = 111 (Connection refused)"),
+        (TraceKind.TRACE_MESSAGE_TOO_LONG, 0, 0, b"",
+         "Call-Id: 1@127.0.0.1, message 0 is longer than a datagram can be"),
+        (TraceKind.TRACE_MESSAGE_TOO_LONG, 5, 0, b"",
+         "Call-Id: 1@127.0.0.1, a default message is longer than a datagram can be"),
+        (TraceKind.TRACE_FALLBACK, 0, 1, b"", "UDP_GRO cannot be used here; continuing without it"),
+        (TraceKind.TRACE_FALLBACK, errno.EIO, 0, b"",
+         "UDP_SEGMENT (GSO) cannot be used here, errno = 5 (Input/output error); continuing without it"),
+    ],
+)  # fmt: skip
+def test_error_texts_are_sipps(kind: TraceKind, a: int, b: int, data: bytes, text: str) -> None:
+    assert text_of(kind, a, b, data) == text
+
+
+def test_no_control_character_of_a_peer_reaches_a_text() -> None:
+    text = text_of(TraceKind.TRACE_DEAD_CALL, data=b"\x1b]0;x\x07\xc2\x9b31m\x00\xff", call_id=b"a\x1b[2J")
+    assert text == "Dead call a\\x1b[2J (successful), received '\\x1b]0;x\\x07\\x9b31m\\x00\\xff'"
+
+
+def test_utf8_text_stays_readable() -> None:
+    assert printable("Grüße\r\n\t".encode()) == "Grüße\r\n\t"
+
+
+def test_messages_are_logged_verbatim_below_time_and_length() -> None:
+    rule = b"-" * 47
+    assert entry_of(TraceKind.TRACE_SENT) == (
+        rule + b" 2026-11-23 04:39:17.547945\nUDP message sent [39] bytes:\n\n" + RINGING + b"\n"
+    )
+    assert entry_of(TraceKind.TRACE_RECEIVED, data=b"a\x00b") == (
+        rule + b" 2026-11-23 04:39:17.547945\nUDP message received [3] bytes:\n\na\x00b\n"
+    )
+
+
+def test_unexpected_and_dead_messages_are_repeated_without_time() -> None:
+    rule = b"-" * 47
+    assert entry_of(TraceKind.TRACE_UNEXPECTED) == (
+        rule + b"\nUnexpected UDP message received:\n\n" + RINGING + b"\n"
+    )
+    assert entry_of(TraceKind.TRACE_DEAD_CALL) == (
+        rule + b"\nDead call 1@127.0.0.1 received a UDP message:\n\n" + RINGING + b"\n"
+    )
+
+
+def test_lost_messages_are_one_line() -> None:
+    assert entry_of(TraceKind.TRACE_LOST, 0) == b"UDP message voluntary lost (while sending).\n"
+    assert entry_of(TraceKind.TRACE_LOST, 1) == b"UDP message lost (recv).\n"
+    assert entry_of(TraceKind.TRACE_LOST, 1, 1) == b"UDP message (retrans) lost (recv).\n"
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [("messages", "uac_42_messages.log"), ("errors", "uac_42_errors.log"), ("stat", "uac_42_.csv")],
+)
+def test_default_names_are_sipps(what: str, name: str) -> None:
+    assert trace_file_name("uac", 42, what) == name
+
+
+def test_error_log_is_created_by_its_first_entry(tmp_path: Path) -> None:
+    log = error_log(tmp_path / "e.log")
+    assert not log.is_created
+    assert not (tmp_path / "e.log").exists()
+    log.write(error_entry(MOMENT_NS, "one"))
+    log.write(error_entry(MOMENT_NS, "two"))
+    log.close()
+    assert log.is_created
+    stamp = "2026-11-23\t04:39:17.547945\t1795408757.547945"
+    assert (tmp_path / "e.log").read_text() == (
+        f"The following events occurred:\n{stamp}: one\n{stamp}: two\n"
+    )
+
+
+def test_unused_error_log_leaves_no_file(tmp_path: Path) -> None:
+    log = error_log(tmp_path / "e.log")
+    log.flush()
+    log.close()
+    assert list(tmp_path.iterdir()) == []
+    assert not log.is_created
+
+
+def test_message_log_that_cannot_be_created_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        message_log(tmp_path / "missing" / "m.log")
+
+
+def test_error_log_that_cannot_be_created_is_a_failure_not_an_exception(tmp_path: Path) -> None:
+    log = error_log(tmp_path / "missing" / "e.log")
+    log.write(b"x")
+    log.write(b"y")
+    assert isinstance(log.failure, FileNotFoundError)
+    assert log.n_lost == 2
+    assert not log.is_created
+
+
+def test_full_disk_counts_what_is_lost() -> None:
+    log = TraceFile(Path("/dev/full"))
+    log.write(b"x")
+    log.flush()
+    log.write(b"y")
+    log.close()
+    assert log.failure is not None
+    assert log.failure.errno == errno.ENOSPC
+    assert log.n_lost == 2

@@ -1,0 +1,168 @@
+"""Keys as commands, and the key reader on pipes and terminals."""
+
+from __future__ import annotations
+
+import os
+import pty
+import termios
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sippx.control import (
+    COMMAND_OF_KEY,
+    QUIT_FORCED_STEP,
+    QUIT_SOFT_STEP,
+    AdjustRate,
+    DumpScreens,
+    KeyReader,
+    Quit,
+    ShowScreen,
+    TogglePause,
+    is_quit_forced,
+    is_quitting,
+)
+
+LOCAL_MODES = 3  # index of c_lflag in termios.tcgetattr
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    yield reading, writing
+    for descriptor in (reading, writing):
+        if Path(f"/proc/self/fd/{descriptor}").exists():
+            os.close(descriptor)
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """The user's end and the program's end of a terminal that is not this process's own."""
+    user, program = pty.openpty()
+    yield user, program
+    os.close(user)
+    os.close(program)
+
+
+@pytest.fixture
+def in_foreground(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp())
+
+
+def is_canonical(descriptor: int) -> bool:
+    """True in a terminal's normal mode, where input comes by lines."""
+    return bool(termios.tcgetattr(descriptor)[LOCAL_MODES] & termios.ICANON)
+
+
+def test_keys_become_commands_in_order(pipe: tuple[int, int]) -> None:
+    with KeyReader(descriptor=pipe[0]) as keys:
+        os.write(pipe[1], b"+-*/pqQs19")
+        assert keys.poll() == [
+            AdjustRate(1),
+            AdjustRate(-1),
+            AdjustRate(10),
+            AdjustRate(-10),
+            TogglePause(),
+            Quit(QUIT_SOFT_STEP),
+            Quit(QUIT_FORCED_STEP),
+            DumpScreens(),
+            ShowScreen(1),
+            ShowScreen(9),
+        ]
+        assert keys.poll() == []
+
+
+def test_every_other_byte_is_ignored(pipe: tuple[int, int]) -> None:
+    with KeyReader(descriptor=pipe[0]) as keys:
+        os.write(pipe[1], bytes(byte for byte in range(256) if chr(byte) not in COMMAND_OF_KEY))
+        assert keys.poll() == []
+        os.write(pipe[1], b"\n")
+        assert keys.poll() == []
+        os.write(pipe[1], b"p")
+        assert keys.poll() == [TogglePause()]
+
+
+def test_polling_without_input_does_not_wait(pipe: tuple[int, int]) -> None:
+    with KeyReader(descriptor=pipe[0]) as keys:
+        assert keys.poll() == []
+
+
+def test_end_of_file_ends_the_reading_silently(pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], b"q")
+    os.close(pipe[1])
+    with KeyReader(descriptor=pipe[0]) as keys:
+        assert [keys.poll() for _ in range(3)] == [[Quit(QUIT_SOFT_STEP)], [], []]
+
+
+def test_keys_are_read_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text("p+")
+    with path.open() as file, KeyReader(descriptor=file.fileno()) as keys:
+        assert keys.poll() == [TogglePause(), AdjustRate(1)]
+        assert keys.poll() == []
+
+
+def test_a_descriptor_that_is_not_open_gives_no_keys(pipe: tuple[int, int]) -> None:
+    os.close(pipe[0])
+    with KeyReader(descriptor=pipe[0]) as keys:
+        assert keys.poll() == []
+
+
+def test_a_reader_that_is_not_enabled_leaves_the_input_alone(pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], b"q")
+    with KeyReader(enabled=False, descriptor=pipe[0]) as keys:
+        assert keys.poll() == []
+    assert os.read(pipe[0], 10) == b"q"
+
+
+@pytest.mark.usefixtures("in_foreground")
+def test_a_key_counts_without_the_enter_key_on_a_terminal(terminal: tuple[int, int]) -> None:
+    user, program = terminal
+    with KeyReader(descriptor=program) as keys:
+        keys.poll()
+        os.write(user, b"p")
+        assert keys.poll() == [TogglePause()]
+
+
+@pytest.mark.usefixtures("in_foreground")
+def test_the_terminal_gets_its_settings_back_after_an_error(terminal: tuple[int, int]) -> None:
+    before = termios.tcgetattr(terminal[1])
+
+    def fail_while_reading() -> None:
+        with KeyReader(descriptor=terminal[1]) as keys:
+            keys.poll()
+            assert not is_canonical(terminal[1])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_while_reading()
+    assert termios.tcgetattr(terminal[1]) == before
+
+
+def test_a_background_process_leaves_the_terminal_alone(
+    terminal: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, program = terminal
+    monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp() + 1)
+    os.write(user, b"q\n")
+    with KeyReader(descriptor=program) as keys:
+        assert keys.poll() == []
+        assert is_canonical(program)
+        monkeypatch.setattr(os, "tcgetpgrp", lambda descriptor: os.getpgrp())
+        assert keys.poll() == [Quit(QUIT_SOFT_STEP)]
+
+
+def test_the_rate_does_not_fall_below_zero() -> None:
+    assert AdjustRate(-10).applied_to(3.5) == 0.0
+    assert AdjustRate(10).applied_to(3.5) == 13.5
+
+
+def test_one_soft_quit_is_soft_and_a_second_one_is_forced() -> None:
+    assert not is_quitting(0)
+    assert is_quitting(QUIT_SOFT_STEP) and not is_quit_forced(QUIT_SOFT_STEP)
+    assert is_quit_forced(2 * QUIT_SOFT_STEP) and is_quit_forced(QUIT_FORCED_STEP)
+
+
+def test_a_soft_quit_after_the_last_call_of_m_is_still_soft() -> None:
+    assert not is_quit_forced(1 + QUIT_SOFT_STEP)

@@ -1,0 +1,38 @@
+"""The generated help."""
+
+from __future__ import annotations
+
+import pytest
+
+from sippx.help_text import WIDTH, render_help
+from sippx.options import ALL_OPTIONS, UNSUPPORTED_OPTIONS, OptionSpec
+
+
+def test_no_line_is_longer_than_the_width() -> None:
+    assert [line for line in render_help().splitlines() if len(line) > WIDTH] == []
+
+
+def test_the_help_is_plain_ascii() -> None:
+    assert render_help().isascii()
+
+
+@pytest.mark.parametrize("spec", ALL_OPTIONS, ids=lambda spec: spec.flags[0])
+def test_every_option_is_listed_with_its_argument_and_default(spec: OptionSpec) -> None:
+    words = " ".join(render_help().split())
+    if spec.action == "ignore":
+        assert f" {spec.flags[0]} " in words.partition("Accepted without effect")[2]
+        return
+    head = spec.flags[0] if spec.is_positional else f"{', '.join(spec.flags)} {spec.argument}".rstrip()
+    default = f" (default: {spec.describe_default()})" if spec.describe_default() else ""
+    assert f" {head} {spec.help}{default} " in words
+
+
+def test_every_refused_option_is_listed() -> None:
+    listed = render_help().partition("that this version refuses:")[2].partition("Keys:")[0]
+    assert tuple(listed.split()) == UNSUPPORTED_OPTIONS
+
+
+def test_defaults_are_shown_in_their_units() -> None:
+    words = " ".join(render_help().split())
+    for default in ("10", "33000ms", "60s", ";", "any"):
+        assert f"(default: {default})" in words
