@@ -98,7 +98,6 @@ def _write_stdout(text: str) -> None:
     except BrokenPipeError:
         _discard_stdout()
     except OSError as error:
-        _discard_stdout()
         raise StartError(f"cannot write to standard output: {error.strerror}") from None
 
 

@@ -22,7 +22,7 @@ _KEYS_SIGNALS_CODES = """
 Keys:
   + - * /   rate +1, -1, +10, -10        p   pause or resume new calls
   q         end when open calls ended    Q   end at once
-  s         write the screens            1-9 change the screen
+  1-9       change the screen
 
 Signals:
   SIGINT, SIGTERM, SIGUSR1   end when open calls ended; a second one: at once

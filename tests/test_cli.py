@@ -173,19 +173,21 @@ def test_an_interrupt_before_the_run_is_a_clean_end(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_reader_that_closes_early_is_no_error() -> None:
+@pytest.mark.parametrize("word", ["-h", "-v"])  # longer and shorter than a buffer
+def test_a_reader_that_closes_early_is_no_error(word: str) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:
-        done = run_sippx("-h", stdout=writing)
+        done = run_sippx(word, stdout=writing)
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (99, "")
 
 
-def test_a_full_disk_is_one_line_and_code_255() -> None:
+@pytest.mark.parametrize("word", ["-h", "-v"])  # longer and shorter than a buffer
+def test_a_full_disk_is_one_line_and_code_255(word: str) -> None:
     with Path("/dev/full").open("w") as full:
-        done = run_sippx("-h", stdout=full)
+        done = run_sippx(word, stdout=full)
     reason = os.strerror(errno.ENOSPC)
     assert (done.returncode, done.stderr) == (255, f"sippx: cannot write to standard output: {reason}\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import termios
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,9 +84,21 @@ def test_every_other_byte_is_ignored(pipe: tuple[int, int]) -> None:
         assert keys.poll() == [TogglePause()]
 
 
-def test_polling_without_input_does_not_wait(pipe: tuple[int, int]) -> None:
+def test_polling_without_input_does_not_wait(pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    waits_ms: list[float | None] = []
+
+    class RecordingPoll:
+        def register(self, descriptor: int, events: int) -> None:
+            pass
+
+        def poll(self, timeout_ms: float | None = None) -> list[tuple[int, int]]:
+            waits_ms.append(timeout_ms)
+            return []
+
+    monkeypatch.setattr(select, "poll", RecordingPoll)
     with KeyReader(descriptor=pipe[0]) as keys:
         assert keys.poll() == []
+    assert waits_ms == [0]
 
 
 def test_end_of_file_ends_the_reading_silently(pipe: tuple[int, int]) -> None:

@@ -25,10 +25,15 @@ libc = ctypes.CDLL(None)
 libc.strtol.restype = ctypes.c_long
 libc.strtod.restype = ctypes.c_double
 
-integer_texts = st.text("0123456789abfxX+- \t", max_size=8) | st.integers(-(2**62), 2**62).map(str)
+integer_texts = st.one_of(
+    st.text("0123456789abfxX+- \t", max_size=8),
+    st.text("0123456789", max_size=4).map("0".__add__),
+    st.integers(-(2**62), 2**62).map(str),
+)
 number_texts = st.one_of(
     st.text("0123456789.eEpPxXaf+- \t", max_size=9),
     st.floats().map(str),
+    st.decimals(0, 10**6, places=4).map(str),
     st.floats(allow_nan=False).map(float.hex),
     st.sampled_from(
         ["inf", "-Infinity", "NaN", "nan(12)", "nan(", "infinit", "1_000", "\u0661", "0x.8p1", "1e400"]

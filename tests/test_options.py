@@ -86,6 +86,7 @@ def test_a_value_of_a_wrong_type_is_refused(spec: OptionSpec) -> None:
         {"local_port": True},
         {"local_port": 5060.5},
         {"rate": "10"},
+        {"rate": True},
         {"keys": {"a": 1}},
         {"default_behaviors": "all"},
     ],

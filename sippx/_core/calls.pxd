@@ -15,6 +15,8 @@ cdef enum:
     CALL_TEXT_BYTES = 120
     CALL_NONE = 0xFFFFFFFF       # no such call
     CALL_DEAD = 0xFFFFFFFE       # a finished call's Call-ID
+    CALL_RESTING = 0xFFFFFFFD    # a call in its timewait
+    CALL_FOUND_MAX = 0xFFFFFFFC  # results up to this are indices of open calls
     DEAD_CAP = 1048576           # finished Call-IDs remembered at most
 
 cdef enum CallState:
@@ -79,6 +81,21 @@ cdef struct call_t:
     char* text_block             # Call-ID and tag where they exceed the record, else NULL
     char text[CALL_TEXT_BYTES]
 
+cdef struct resting_t:
+    uint64_t hash
+    uint64_t start_ns
+    uint64_t cause_hash
+    uint64_t call_number
+    uint32_t expiry_ms           # engine time
+    uint32_t next                # younger one, or next free record
+    uint32_t cseq
+    uint16_t step                # the timewait
+    uint16_t cause_send_step
+    uint16_t cause_recv_step
+    uint8_t flags                # CallFlag
+    uint8_t gone                 # woken: only waits to be taken off the queue
+    uint32_t reserved
+
 cdef struct dead_t:
     uint64_t hash
     uint32_t expiry_ms           # engine time
@@ -102,6 +119,14 @@ cdef struct calls_t:
     slots_t table
     slots_t old                  # being moved into table
     uint64_t move_at
+    slots_t next                 # the larger table to come, being touched page by page
+    uint64_t touch_at
+    resting_t* resting
+    uint32_t n_resting           # calls resting now (they count as open)
+    uint32_t resting_touched
+    uint32_t resting_free
+    uint32_t resting_oldest      # queue by expiry
+    uint32_t resting_youngest
     dead_t* dead
     uint64_t dead_head
     uint64_t dead_tail
@@ -132,8 +157,8 @@ cdef uint64_t calls_hash(calls_t* c, span_t call_id) noexcept nogil
 # The table slot that a lookup of this hash reads first.
 cdef void calls_prefetch_slot(calls_t* c, uint64_t hash_) noexcept nogil
 
-# Index of the open call with that Call-ID, CALL_DEAD (dead_index set) or CALL_NONE.
-cdef uint32_t calls_find(calls_t* c, span_t call_id, uint64_t hash_, uint64_t* dead_index) noexcept nogil
+# Index of the open call with that Call-ID, CALL_DEAD or CALL_RESTING (`other` is the record), or CALL_NONE.
+cdef uint32_t calls_find(calls_t* c, span_t call_id, uint64_t hash_, uint64_t* other) noexcept nogil
 # The same without comparing texts: a call that a prefetch may look at, or CALL_NONE.
 cdef uint32_t calls_guess(calls_t* c, uint64_t hash_) noexcept nogil
 
@@ -145,6 +170,17 @@ cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t sta
 cdef void calls_close(calls_t* c, call_t* call, bint remember, uint32_t reason, uint32_t now_ms) noexcept nogil
 
 cdef void calls_expire_dead(calls_t* c, uint32_t now_ms) noexcept nogil
+
+# Puts a call to rest until expiry_ms (not before that of any call resting already); False where it must
+# go on as a full record. Frees the record; both timers must have been cancelled.
+cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogil
+
+# A full record again, at its timewait with no timer set; NULL where there is no room.
+cdef call_t* calls_wake(calls_t* c, uint64_t resting, span_t call_id) noexcept nogil
+
+# The oldest resting call if its time is over by now_ms, else NULL; calls_end_rest() takes it off the queue.
+cdef resting_t* calls_rested(calls_t* c, uint32_t now_ms) noexcept nogil
+cdef void calls_end_rest(calls_t* c, bint remember, uint32_t now_ms) noexcept nogil
 
 # Stores the peer's tag (copied, cut to 65535 - call_id_len); False where there is no memory.
 cdef bint call_set_peer_tag(calls_t* c, call_t* call, span_t tag) noexcept nogil

@@ -9,28 +9,28 @@ from sippx._core.blocks cimport (
 )
 from sippx._core.hash cimport hash_bytes
 from sippx._core.linux cimport (
-    MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, madvise, mmap, munmap,
+    MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
 )
 
 cdef enum:
     NO_FREE = 0xFFFFFFFF
-    VALUE_DEAD = 0x80000000      # bit of a slot value: the rest is a position in the dead ring
+    # slot values: the two highest bits say what the rest is an index of
+    VALUE_RESTING = 0x40000000
+    VALUE_DEAD = 0x80000000
+    VALUE_KIND = 0xC0000000
     VALUE_MOVED = 0xFFFFFFFF     # in the old table: was here, keep probing
+    PAGE_BYTES = 4096
     FIRST_SLOTS = 1024
     MOVES_PER_OPEN = 16
 
 
-cdef void* map_bytes(uint64_t n, bint huge) noexcept nogil:
+cdef void* map_bytes(uint64_t n) noexcept nogil:
     cdef void* p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
-    if p == MAP_FAILED:
-        return NULL
-    if huge:
-        madvise(p, n, MADV_HUGEPAGE)
-    return p
+    return NULL if p == MAP_FAILED else p
 
 
 cdef bint slots_init(slots_t* t, uint64_t n) noexcept nogil:
-    t.slots = <uint64_t*> map_bytes(n * 8, n >= 1 << 18)
+    t.slots = <uint64_t*> map_bytes(n * 8)
     t.mask = n - 1
     t.n_used = 0
     return t.slots != NULL
@@ -52,9 +52,13 @@ cdef int calls_init(calls_t* c, uint32_t capacity, uint32_t tail_bytes, uint32_t
     c.dead_wait_ms = dead_wait_ms
     blocks_init(&c.blocks, max_block_bytes)
     # one record more: wild copies of the last call's texts read past it
-    c.base = <char*> map_bytes((<uint64_t> capacity + 1) * c.stride, capacity >= 8192)
-    c.dead = <dead_t*> map_bytes(DEAD_CAP * sizeof(dead_t), False)
-    if c.base == NULL or c.dead == NULL or not slots_init(&c.table, FIRST_SLOTS):
+    c.base = <char*> map_bytes((<uint64_t> capacity + 1) * c.stride)
+    c.dead = <dead_t*> map_bytes(DEAD_CAP * sizeof(dead_t))
+    c.resting = <resting_t*> map_bytes(<uint64_t> capacity * sizeof(resting_t))
+    c.resting_free = NO_FREE
+    c.resting_oldest = NO_FREE
+    c.resting_youngest = NO_FREE
+    if c.base == NULL or c.dead == NULL or c.resting == NULL or not slots_init(&c.table, FIRST_SLOTS):
         return -1
     return 0
 
@@ -64,11 +68,15 @@ cdef void calls_free(calls_t* c) noexcept nogil:
         munmap(c.base, (<uint64_t> c.capacity + 1) * c.stride)
     if c.dead != NULL:
         munmap(c.dead, DEAD_CAP * sizeof(dead_t))
+    if c.resting != NULL:
+        munmap(c.resting, <uint64_t> c.capacity * sizeof(resting_t))
     slots_free(&c.table)
     slots_free(&c.old)
+    slots_free(&c.next)
     blocks_free_all(&c.blocks)
     c.base = NULL
     c.dead = NULL
+    c.resting = NULL
 
 # --------------------------------------------------------------------------- the table
 
@@ -77,7 +85,8 @@ cdef uint64_t calls_hash(calls_t* c, span_t call_id) noexcept nogil:
 
 
 cdef inline uint64_t tag_of(uint64_t hash_) noexcept nogil:
-    return hash_ >> 32
+    # never 0, so that no entry looks like an empty slot
+    return hash_ >> 32 | 0x80000000ULL
 
 
 cdef void calls_prefetch_slot(calls_t* c, uint64_t hash_) noexcept nogil:
@@ -136,15 +145,34 @@ cdef void move_some(calls_t* c, uint64_t n) noexcept nogil:
         n -= 1
 
 
+cdef void prepare_next(calls_t* c) noexcept nogil:
+    """From a quarter full on, every insert touches one page of the table to come."""
+    cdef uint64_t n_bytes
+    if c.next.slots == NULL:
+        if c.table.mask < PAGE_BYTES or not slots_init(&c.next, (c.table.mask + 1) * 2):
+            return
+        c.touch_at = 0
+    n_bytes = (c.next.mask + 1) * 8
+    if c.touch_at < n_bytes:
+        (<volatile char*> c.next.slots)[c.touch_at] = 0
+        c.touch_at += PAGE_BYTES
+
+
 cdef bint make_room(calls_t* c) noexcept nogil:
     """Keeps the table at most half full; the move to a larger one is spread over the next inserts."""
     cdef slots_t larger
-    move_some(c, MOVES_PER_OPEN)
-    if likely(c.table.n_used * 2 <= c.table.mask):
+    if unlikely(c.old.slots != NULL):
+        move_some(c, MOVES_PER_OPEN)
+    if likely(c.table.n_used * 4 <= c.table.mask):
+        return True
+    prepare_next(c)
+    if c.table.n_used * 2 <= c.table.mask:
         return True
     if c.old.slots != NULL:
         move_some(c, ~0ULL)
-    if not slots_init(&larger, (c.table.mask + 1) * 2):
+    larger = c.next
+    memset(&c.next, 0, sizeof(c.next))
+    if larger.slots == NULL and not slots_init(&larger, (c.table.mask + 1) * 2):
         return c.table.n_used * 8 < c.table.mask * 7
     c.old = c.table
     c.table = larger
@@ -152,7 +180,7 @@ cdef bint make_room(calls_t* c) noexcept nogil:
     return True
 
 
-cdef inline uint32_t find_in(calls_t* c, slots_t* t, span_t call_id, uint64_t hash_, uint64_t* dead_index) noexcept nogil:
+cdef inline uint32_t find_in(calls_t* c, slots_t* t, span_t call_id, uint64_t hash_, uint64_t* other) noexcept nogil:
     cdef uint64_t tag = tag_of(hash_)
     cdef uint64_t i = tag & t.mask
     cdef uint64_t entry
@@ -167,9 +195,13 @@ cdef inline uint32_t find_in(calls_t* c, slots_t* t, span_t call_id, uint64_t ha
             if value == VALUE_MOVED:
                 pass
             elif value & VALUE_DEAD:
-                if c.dead[value & ~VALUE_DEAD].hash == hash_:
-                    dead_index[0] = value & ~VALUE_DEAD
+                if c.dead[value & ~VALUE_KIND].hash == hash_:
+                    other[0] = value & ~VALUE_KIND
                     return CALL_DEAD
+            elif value & VALUE_RESTING:
+                if c.resting[value & ~VALUE_KIND].hash == hash_:
+                    other[0] = value & ~VALUE_KIND
+                    return CALL_RESTING
             else:
                 call = call_at(c, value)
                 if likely(call.call_id_len == call_id.len
@@ -178,17 +210,17 @@ cdef inline uint32_t find_in(calls_t* c, slots_t* t, span_t call_id, uint64_t ha
         i = (i + 1) & t.mask
 
 
-cdef uint32_t calls_find(calls_t* c, span_t call_id, uint64_t hash_, uint64_t* dead_index) noexcept nogil:
-    cdef uint32_t found = find_in(c, &c.table, call_id, hash_, dead_index)
+cdef uint32_t calls_find(calls_t* c, span_t call_id, uint64_t hash_, uint64_t* other) noexcept nogil:
+    cdef uint32_t found = find_in(c, &c.table, call_id, hash_, other)
     if unlikely(found == CALL_NONE and c.old.slots != NULL):
-        found = find_in(c, &c.old, call_id, hash_, dead_index)
+        found = find_in(c, &c.old, call_id, hash_, other)
     return found
 
 
 cdef uint32_t calls_guess(calls_t* c, uint64_t hash_) noexcept nogil:
     cdef uint64_t tag = tag_of(hash_)
     cdef uint64_t entry = c.table.slots[tag & c.table.mask]
-    if entry >> 32 == tag and not (<uint32_t> entry) & VALUE_DEAD:
+    if entry >> 32 == tag and not (<uint32_t> entry) & VALUE_KIND:
         return <uint32_t> entry
     return CALL_NONE
 
@@ -270,37 +302,138 @@ cdef void calls_expire_dead(calls_t* c, uint32_t now_ms) noexcept nogil:
         n += 1
 
 
-cdef void remember_dead(calls_t* c, call_t* call, uint32_t reason, uint32_t now_ms) noexcept nogil:
+cdef void remember_dead(calls_t* c, uint64_t hash_, uint64_t value, uint32_t step, uint32_t reason,
+                        uint32_t now_ms) noexcept nogil:
+    """The table's entry (hash_, value) becomes that of a dead call."""
     cdef slots_t* table
     cdef uint64_t* slot
     cdef uint64_t at
     if c.dead_head - c.dead_tail == DEAD_CAP:
         evict_dead(c)
     at = c.dead_head & (DEAD_CAP - 1)
-    slot = entry_slot(c, call.hash, call.index, &table)
+    slot = entry_slot(c, hash_, value, &table)
     if slot == NULL:
         return
-    c.dead[at].hash = call.hash
+    c.dead[at].hash = hash_
     c.dead[at].expiry_ms = now_ms + c.dead_wait_ms
-    c.dead[at].step = call.step
+    c.dead[at].step = <unsigned short> step
     c.dead[at].reason = <unsigned char> reason
-    slot[0] = tag_of(call.hash) << 32 | VALUE_DEAD | at
+    slot[0] = tag_of(hash_) << 32 | VALUE_DEAD | at
     c.dead_head += 1
 
 
-cdef void calls_close(calls_t* c, call_t* call, bint remember, uint32_t reason, uint32_t now_ms) noexcept nogil:
+cdef void release_record(calls_t* c, call_t* call) noexcept nogil:
     call_drop_last(c, call)
     call_drop_retrans(c, call)
-    if remember and c.dead_wait_ms > 0:
-        remember_dead(c, call, reason, now_ms)
-    else:
-        forget(c, call.hash, call.index)
     if call.text_block != NULL:
         block_release(&c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
         call.text_block = NULL
     call.state = CALL_FREE
     call.next_free = c.free_head
     c.free_head = call.index
+
+
+cdef void calls_close(calls_t* c, call_t* call, bint remember, uint32_t reason, uint32_t now_ms) noexcept nogil:
+    if remember and c.dead_wait_ms > 0:
+        remember_dead(c, call.hash, call.index, call.step, reason, now_ms)
+    else:
+        forget(c, call.hash, call.index)
+    release_record(c, call)
+    c.n_open -= 1
+
+# --------------------------------------------------------------------------- resting
+
+cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogil:
+    cdef uint32_t i = c.resting_free
+    cdef resting_t* r
+    cdef slots_t* table
+    cdef uint64_t* slot
+    if c.resting_youngest != NO_FREE and <int32_t> (expiry_ms - c.resting[c.resting_youngest].expiry_ms) < 0:
+        return False
+    if i != NO_FREE:
+        c.resting_free = c.resting[i].next
+    elif c.resting_touched < c.capacity:
+        i = c.resting_touched
+        c.resting_touched += 1
+    else:
+        return False
+    r = &c.resting[i]
+    r.hash = call.hash
+    r.start_ns = call.start_ns
+    r.cause_hash = call.cause_hash
+    r.call_number = call.call_number
+    r.expiry_ms = expiry_ms
+    r.next = NO_FREE
+    r.cseq = call.cseq
+    r.step = call.step
+    r.cause_send_step = call.cause_send_step
+    r.cause_recv_step = call.cause_recv_step
+    r.flags = call.flags
+    r.gone = False
+    slot = entry_slot(c, call.hash, call.index, &table)
+    slot[0] = tag_of(call.hash) << 32 | VALUE_RESTING | i
+    if c.resting_youngest == NO_FREE:
+        c.resting_oldest = i
+    else:
+        c.resting[c.resting_youngest].next = i
+    c.resting_youngest = i
+    c.n_resting += 1
+    release_record(c, call)
+    return True
+
+
+cdef call_t* calls_wake(calls_t* c, uint64_t resting, span_t call_id) noexcept nogil:
+    cdef resting_t* r = &c.resting[resting]
+    cdef call_t* call
+    forget(c, r.hash, VALUE_RESTING | resting)
+    call = calls_open(c, call_id, r.hash, r.start_ns)
+    r.gone = True
+    c.n_resting -= 1
+    c.n_open -= 1                # calls_open counted it again
+    if call == NULL:
+        return NULL
+    call.cause_hash = r.cause_hash
+    call.call_number = r.call_number
+    call.cseq = r.cseq
+    call.step = r.step
+    call.cause_send_step = r.cause_send_step
+    call.cause_recv_step = r.cause_recv_step
+    call.flags = r.flags
+    return call
+
+
+cdef void leave_queue(calls_t* c) noexcept nogil:
+    """The oldest resting record becomes free."""
+    cdef uint32_t i = c.resting_oldest
+    c.resting_oldest = c.resting[i].next
+    if c.resting_oldest == NO_FREE:
+        c.resting_youngest = NO_FREE
+    c.resting[i].next = c.resting_free
+    c.resting_free = i
+
+
+cdef resting_t* calls_rested(calls_t* c, uint32_t now_ms) noexcept nogil:
+    cdef resting_t* r
+    while c.resting_oldest != NO_FREE:
+        r = &c.resting[c.resting_oldest]
+        if r.next != NO_FREE:
+            prefetch(&c.resting[r.next])
+        if r.gone:
+            leave_queue(c)
+            continue
+        return r if <int32_t> (r.expiry_ms - now_ms) <= 0 else NULL
+    return NULL
+
+
+cdef void calls_end_rest(calls_t* c, bint remember, uint32_t now_ms) noexcept nogil:
+    cdef uint64_t i = c.resting_oldest
+    cdef resting_t* r = &c.resting[i]
+    if remember and c.dead_wait_ms > 0:
+        remember_dead(c, r.hash, VALUE_RESTING | i, r.step + 1, DEAD_SUCCESSFUL, now_ms)
+    else:
+        forget(c, r.hash, VALUE_RESTING | i)
+    leave_queue(c)
+    c.n_resting -= 1
     c.n_open -= 1
 
 
@@ -361,11 +494,13 @@ cdef void call_drop_retrans(calls_t* c, call_t* call) noexcept nogil:
 
 cdef uint64_t calls_memory_bytes(const calls_t* c) noexcept nogil:
     cdef uint64_t n_dead = c.dead_head if c.dead_head < DEAD_CAP else DEAD_CAP
-    return c.n_touched * c.stride + (c.table.mask + 1) * 8 + c.blocks.n_bytes + n_dead * sizeof(dead_t)
+    return c.n_touched * c.stride + c.resting_touched * sizeof(resting_t) + (c.table.mask + 1) * 8 \
+        + c.blocks.n_bytes + n_dead * sizeof(dead_t)
 
 # --------------------------------------------------------------------------- test surface
 
 SIZEOF_CALL = sizeof(call_t)
+SIZEOF_RESTING = sizeof(resting_t)
 SIZEOF_CALL_HOT = <size_t> &(<call_t*> NULL).text_block
 
 
@@ -392,15 +527,44 @@ cdef class CallTable:
         return None if call == NULL else call.index
 
     def find(self, bytes call_id not None):
-        """Index, "dead", or None."""
-        cdef uint64_t dead = 0
-        cdef uint32_t i = self._find(call_id, &dead)
-        return None if i == CALL_NONE else "dead" if i == CALL_DEAD else i
+        """Index, "resting", "dead", or None."""
+        cdef uint64_t other = 0
+        cdef uint32_t i = self._find(call_id, &other)
+        return {CALL_NONE: None, CALL_DEAD: "dead", CALL_RESTING: "resting"}.get(i, i)
+
+    def rest(self, bytes call_id not None, uint32_t expiry_ms):
+        """Puts an open call to rest; False where an older one rests longer."""
+        cdef uint64_t other = 0
+        cdef uint32_t i = self._find(call_id, &other)
+        if i > CALL_FOUND_MAX:
+            raise KeyError(call_id)
+        return calls_rest(&self.c, call_at(&self.c, i), expiry_ms)
+
+    def wake(self, bytes call_id not None):
+        """Index of the full record a resting call has again; None where there is no room."""
+        cdef uint64_t other = 0
+        cdef call_t* call
+        if self._find(call_id, &other) != CALL_RESTING:
+            raise KeyError(call_id)
+        call = calls_wake(&self.c, other, span_of(call_id, <uint32_t> len(call_id)))
+        return None if call == NULL else call.index
+
+    def end_rests(self, uint32_t now_ms, *, bint remember=False):
+        """Ends all rests that are over; how many."""
+        n = 0
+        while calls_rested(&self.c, now_ms) != NULL:
+            calls_end_rest(&self.c, remember, now_ms)
+            n += 1
+        return n
+
+    @property
+    def n_resting(self):
+        return self.c.n_resting
 
     def close(self, bytes call_id not None, *, bint remember=False, uint32_t now_ms=0):
         cdef uint64_t dead = 0
         cdef uint32_t i = self._find(call_id, &dead)
-        if i >= CALL_DEAD:
+        if i > CALL_FOUND_MAX:
             raise KeyError(call_id)
         calls_close(&self.c, call_at(&self.c, i), remember, DEAD_SUCCESSFUL, now_ms)
 
@@ -466,7 +630,7 @@ cdef class CallTable:
         with nogil:
             for r in range(rounds):
                 for i in range(n_ids):
-                    if calls_find(&self.c, spans[i], calls_hash(&self.c, spans[i]), &dead) < CALL_DEAD:
+                    if calls_find(&self.c, spans[i], calls_hash(&self.c, spans[i]), &dead) <= CALL_FOUND_MAX:
                         n_found += 1
         free(spans)
         return n_found

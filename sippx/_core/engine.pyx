@@ -17,7 +17,9 @@ from sippx._core.bits cimport BYTES_READABLE_PAST_END, likely, prefetch, unlikel
 from sippx._core.calls cimport *
 from sippx._core.clock cimport monotonic_ns, thread_cpu_ns
 from sippx._core.codes cimport *
-from sippx._core.interp cimport interp_deliver, interp_give_up, interp_retransmit, interp_start, interp_timer
+from sippx._core.interp cimport (
+    interp_deliver, interp_give_up, interp_rested, interp_retransmit, interp_start, interp_timer, interp_woken,
+)
 from sippx._core.linux cimport (
     AF_INET, AF_INET6, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLIN, close, epoll_create1, epoll_ctl,
     epoll_event, epoll_wait_ns,
@@ -320,14 +322,24 @@ cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const
 cdef void deliver(engine_t* e, uint32_t i, const address_t* source) noexcept nogil:
     cdef runtime_t* rt = &e.rt
     cdef msg_t* m = &e.msgs[i]
-    cdef uint64_t dead = 0
-    cdef uint32_t found = calls_find(&rt.calls, e.keys[i], e.hashes[i], &dead)
-    if likely(found < CALL_DEAD):
+    cdef uint64_t other = 0
+    cdef uint32_t found = calls_find(&rt.calls, e.keys[i], e.hashes[i], &other)
+    cdef uint32_t expiry_ms
+    cdef call_t* call
+    if likely(found <= CALL_FOUND_MAX):
         interp_deliver(rt, call_at(&rt.calls, found), m)
+    elif found == CALL_RESTING:
+        expiry_ms = rt.calls.resting[other].expiry_ms
+        call = calls_wake(&rt.calls, other, e.keys[i])
+        if call != NULL:
+            call.remote = source[0]
+            interp_woken(rt, call, expiry_ms, m)
+        else:
+            count(rt, COUNT_CALLS_REFUSED)
     elif found == CALL_DEAD:
         count(rt, COUNT_DEAD_CALL_MSGS)
         count(rt, COUNT_WARNINGS)
-        trace(rt, TRACE_DEAD_CALL, rt.calls.dead[dead].reason, rt.calls.dead[dead].step, e.keys[i],
+        trace(rt, TRACE_DEAD_CALL, rt.calls.dead[other].reason, rt.calls.dead[other].step, e.keys[i],
               span_of(m.data, m.len))
     else:
         stray_message(e, m, e.keys[i], e.hashes[i], source)
@@ -360,7 +372,7 @@ cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint3
             off += n if n else 1
         for i in range(k):
             guess = calls_guess(&rt.calls, e.hashes[i])
-            if guess < CALL_DEAD:
+            if guess <= CALL_FOUND_MAX:
                 prefetch(call_at(&rt.calls, guess))
                 prefetch(<char*> call_at(&rt.calls, guess) + 64)
                 prefetch(<char*> call_at(&rt.calls, guess) + 128)
@@ -388,6 +400,7 @@ cdef void expire(engine_t* e) noexcept nogil:
     cdef runtime_t* rt = &e.rt
     cdef uint64_t tick = (rt.now_ns - rt.start_ns) // NS_PER_MS
     cdef wheel_node_t* node
+    cdef resting_t* r
     wheel_advance(&rt.retrans, tick)
     while True:
         node = wheel_pop(&rt.retrans)
@@ -402,22 +415,44 @@ cdef void expire(engine_t* e) noexcept nogil:
         if node.next != NULL:
             prefetch(node.next)
         interp_timer(rt, <call_t*> node)
+    r = calls_rested(&rt.calls, now_ms(rt))
+    while r != NULL:
+        interp_rested(rt, r.start_ns)
+        calls_end_rest(&rt.calls, True, now_ms(rt))
+        r = calls_rested(&rt.calls, now_ms(rt))
     calls_expire_dead(&rt.calls, now_ms(rt))
+
+
+cdef inline int32_t max_int32(int32_t v) noexcept nogil:
+    return v if v > 0 else 0
 
 
 cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil:
     cdef uint64_t a = wheel_next(&rt.timers), b = wheel_next(&rt.retrans)
     if b < a:
         a = b
+    if rt.calls.n_resting > 0:
+        # the queue's head may have been woken meanwhile: a wake-up too many does no harm
+        b = now_ms(rt) + <uint64_t> max_int32(<int32_t> (rt.calls.resting[rt.calls.resting_oldest].expiry_ms
+                                                        - now_ms(rt)))
+        if b < a:
+            a = b
     return ~0ULL if a == ~0ULL else rt.start_ns + a * NS_PER_MS
 
 
 cdef void give_up_calls(engine_t* e) noexcept nogil:
     cdef runtime_t* rt = &e.rt
+    cdef resting_t* r
     cdef uint32_t i
     for i in range(rt.calls.n_touched):
         if call_at(&rt.calls, i).state != CALL_FREE:
             interp_give_up(rt, call_at(&rt.calls, i))
+    # a resting call has done all its scenario asks for
+    while rt.calls.n_resting > 0:
+        r = calls_rested(&rt.calls, rt.calls.resting[rt.calls.resting_oldest].expiry_ms)
+        if r != NULL:
+            interp_rested(rt, r.start_ns)
+            calls_end_rest(&rt.calls, True, now_ms(rt))
 
 
 cdef inline bint finished(const engine_t* e) noexcept nogil:
@@ -427,8 +462,8 @@ cdef inline bint finished(const engine_t* e) noexcept nogil:
 cdef void update_gauges(engine_t* e) noexcept nogil:
     cdef runtime_t* rt = &e.rt
     rt.gauges[<int> GAUGE_CURRENT_CALLS] = rt.calls.n_open
-    rt.gauges[<int> GAUGE_PAUSED_CALLS] = rt.n_paused
-    rt.gauges[<int> GAUGE_RUNNING_CALLS] = rt.calls.n_open - rt.n_paused
+    rt.gauges[<int> GAUGE_PAUSED_CALLS] = rt.n_paused + rt.calls.n_resting
+    rt.gauges[<int> GAUGE_RUNNING_CALLS] = rt.calls.n_open - rt.n_paused - rt.calls.n_resting
     rt.gauges[<int> GAUGE_DEAD_CALLS] = rt.calls.dead_head - rt.calls.dead_tail
     rt.gauges[<int> GAUGE_CALLS_TOTAL] = rt.n_calls
     rt.gauges[<int> GAUGE_MEMORY_BYTES] = calls_memory_bytes(&rt.calls)

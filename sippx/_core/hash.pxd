@@ -16,7 +16,8 @@ cdef extern from *:
     #define SIPPX_K3 0x589965cc75374cc3ULL
     static inline uint64_t sippx_mix(uint64_t a, uint64_t b) {
         __uint128_t r = (__uint128_t)a * b;
-        return (uint64_t)r ^ (uint64_t)(r >> 64);
+        /* the operands stay in: a zero factor must not wipe out the other */
+        return a ^ b ^ (uint64_t)r ^ (uint64_t)(r >> 64);
     }
     static inline uint64_t sippx_hash_load(const char *p) { uint64_t v; memcpy(&v, p, 8); return v; }
     static inline uint64_t sippx_hash(const char *p, uint32_t n, uint64_t seed) {

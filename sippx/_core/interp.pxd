@@ -3,7 +3,7 @@
 # The engine feeds it three kinds of events (a message, a timer, a retransmission timer) and the start
 # of calls. Behaviour is SIPp's: see docs/compatibility.md for the rules and the chosen differences.
 # After any of these calls the call may have ended: its pointer is dead.
-from libc.stdint cimport uint32_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from sippx._core.calls cimport call_t
 from sippx._core.message cimport msg_t
@@ -18,6 +18,12 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
 # call.timer / call.retrans_timer has come due.
 cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil
 cdef void interp_retransmit(runtime_t* rt, call_t* call) noexcept nogil
+
+# A call whose rest (final timewait, see calls_rest) is over has succeeded.
+cdef void interp_rested(runtime_t* rt, uint64_t start_ns) noexcept nogil
+
+# A message for a resting call that was just woken: it goes on waiting until engine tick expiry_ms.
+cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil
 
 # Ends an open call that the user gave up on (forced quit), with the default BYE or CANCEL.
 cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil

@@ -24,7 +24,7 @@ cdef struct msg_t:
     uint8_t method                      # Method of a request
     uint16_t status_code                # of a response
     uint8_t cseq_method                 # Method
-    uint8_t has_to
+    uint8_t folded                      # some header field spans several lines
     uint16_t n_lines
     uint32_t cseq_number
     uint32_t body_off                   # first byte behind the empty line; len where there is no body
@@ -33,6 +33,7 @@ cdef struct msg_t:
     span_t request_uri
     span_t call_id
     span_t cseq_method_text
+    uint32_t repeated                   # bit per HeaderId: the field occurs more than once
     uint16_t first[N_HEADER_IDS]        # 1 + index of the first line with that id, 0: none
     uint16_t line_off[MSG_LINES_CAP + 1]
     uint16_t line_value[MSG_LINES_CAP]  # offset behind the colon, 0 where nobody looked yet

@@ -44,5 +44,8 @@ cdef inline char* outbox_room(outbox_t* o, int32_t group) noexcept nogil:
     """Where to render: MESSAGE_CAP + padding bytes are free there."""
     return o.groups[group].bytes + o.groups[group].n_bytes
 
+# Gives up what outbox_reserve() gave: nothing is sent.
+cdef void outbox_abandon(outbox_t* o, int32_t group) noexcept nogil
+
 # Files the n bytes rendered at outbox_room(group); returns the group they are in now.
 cdef int32_t outbox_commit(outbox_t* o, int32_t group, uint32_t n, uint32_t min_group) noexcept nogil

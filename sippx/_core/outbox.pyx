@@ -66,6 +66,12 @@ cdef int32_t outbox_reserve(outbox_t* o, const address_t* dest, int32_t hint, ui
     return open_group(o, dest)
 
 
+cdef void outbox_abandon(outbox_t* o, int32_t group) noexcept nogil:
+    # a group without a datagram was opened for this message, and nothing was opened since
+    if o.groups[group].n_segments == 0 and group == <int32_t> o.n_groups - 1:
+        o.n_groups -= 1
+
+
 cdef int32_t outbox_commit(outbox_t* o, int32_t group, uint32_t n, uint32_t min_group) noexcept nogil:
     cdef group_t* g = &o.groups[group]
     cdef group_t* other
@@ -94,8 +100,7 @@ cdef int32_t outbox_commit(outbox_t* o, int32_t group, uint32_t n, uint32_t min_
     other.segment_len = n
     other.n_segments += 1
     other.n_bytes += n
-    if g.n_segments == 0 and group == <int32_t> o.n_groups - 1:
-        o.n_groups -= 1          # opened for this message only
+    outbox_abandon(o, group)
     return target
 
 # --------------------------------------------------------------------------- test surface

@@ -3,7 +3,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memset
 
-from sippx._core.bits cimport BYTES_READABLE_PAST_END, ctz64, load32, load64, newline_mask64, unlikely
+from sippx._core.bits cimport BYTES_READABLE_PAST_END, ctz64, likely, load64, newline_mask64, unlikely
 from sippx._core.codes cimport *
 from sippx._core.message cimport (
     MSG_LEN_CAP, MSG_LINES_CAP, MSG_REQUEST, MSG_RESPONSE, bytes_equal_nocase, header_tag, header_uri,
@@ -175,9 +175,10 @@ cdef int classify_unusual(const char* p, uint32_t n, uint32_t* value_off) noexce
     return header_id_of(p, name_len)
 
 
-cdef inline int found(int header_id, uint32_t off, uint32_t n, uint32_t* value_off) noexcept nogil:
-    if unlikely(off > n):
-        return HDR_OTHER        # the word read past the line's end
+cdef inline int found(int header_id, uint32_t off, const char* p, uint32_t n, uint32_t* value_off) noexcept nogil:
+    # the word may have been read past the line's end, and other bytes than these lower to : and -
+    if unlikely(off > n or p[off - 1] != c':' or (header_id == HDR_CALL_ID and p[4] != c'-')):
+        return HDR_OTHER
     value_off[0] = off
     return header_id
 
@@ -191,55 +192,55 @@ cdef inline int classify(const char* p, uint32_t n, uint32_t* value_off) noexcep
     cdef char c = <char> (w & 0xFF)
     if c == c'v':
         if w & low_bytes(4) == W_VIA:
-            return found(HDR_VIA, 4, n, value_off)
+            return found(HDR_VIA, 4, p, n, value_off)
     elif c == c'f':
         if w & low_bytes(5) == W_FROM:
-            return found(HDR_FROM, 5, n, value_off)
+            return found(HDR_FROM, 5, p, n, value_off)
     elif c == c't':
         if w & low_bytes(3) == W_TO:
-            return found(HDR_TO, 3, n, value_off)
+            return found(HDR_TO, 3, p, n, value_off)
     elif c == c'c':
         if w == W_CALL_ID:
-            return found(HDR_CALL_ID, 8, n, value_off)
+            return found(HDR_CALL_ID, 8, p, n, value_off)
         if w & low_bytes(5) == W_CSEQ:
-            return found(HDR_CSEQ, 5, n, value_off)
+            return found(HDR_CSEQ, 5, p, n, value_off)
         if w == W_CONTACT:
-            return found(HDR_CONTACT, 8, n, value_off)
+            return found(HDR_CONTACT, 8, p, n, value_off)
         if w == W_CONTENT:
             w = load64(p + 8) | W_LOWER
             if w & low_bytes(7) == W_LENGTH:
-                return found(HDR_CONTENT_LENGTH, 15, n, value_off)
+                return found(HDR_CONTENT_LENGTH, 15, p, n, value_off)
             if w & low_bytes(5) == W_TYPE:
-                return found(HDR_CONTENT_TYPE, 13, n, value_off)
+                return found(HDR_CONTENT_TYPE, 13, p, n, value_off)
             if w == W_ENCODING and p[16] == c':':
-                return found(HDR_CONTENT_ENCODING, 17, n, value_off)
+                return found(HDR_CONTENT_ENCODING, 17, p, n, value_off)
     elif c == c'm':
         if w == W_MAX_FORW and (load64(p + 8) | W_LOWER) & low_bytes(5) == W_ARDS:
-            return found(HDR_MAX_FORWARDS, 13, n, value_off)
+            return found(HDR_MAX_FORWARDS, 13, p, n, value_off)
     elif c == c's':
         if w == W_SUBJECT:
-            return found(HDR_SUBJECT, 8, n, value_off)
+            return found(HDR_SUBJECT, 8, p, n, value_off)
     elif c == c'e':
         if w == W_EXPIRES:
-            return found(HDR_EXPIRES, 8, n, value_off)
+            return found(HDR_EXPIRES, 8, p, n, value_off)
     elif c == c'r':
         if w & low_bytes(6) == W_ROUTE:
-            return found(HDR_ROUTE, 6, n, value_off)
+            return found(HDR_ROUTE, 6, p, n, value_off)
         if w == W_RECORD_R and (load64(p + 8) | W_LOWER) & low_bytes(5) == W_OUTE:
-            return found(HDR_RECORD_ROUTE, 13, n, value_off)
+            return found(HDR_RECORD_ROUTE, 13, p, n, value_off)
     elif c == c'a':
         if w == W_AUTHORIZ and (load64(p + 8) | W_LOWER) & low_bytes(6) == W_ATION:
-            return found(HDR_AUTHORIZATION, 14, n, value_off)
+            return found(HDR_AUTHORIZATION, 14, p, n, value_off)
     elif c == c'w':
         if w == W_WWW_AUTH and load64(p + 8) | W_LOWER == W_ENTICATE and p[16] == c':':
-            return found(HDR_WWW_AUTHENTICATE, 17, n, value_off)
+            return found(HDR_WWW_AUTHENTICATE, 17, p, n, value_off)
     elif c == c'p':
         if w == W_PROXY_AU:
             w = load64(p + 8) | W_LOWER
             if w == W_THENTICA and bytes_equal_nocase(p + 16, "te:", 3):
-                return found(HDR_PROXY_AUTHENTICATE, 19, n, value_off)
+                return found(HDR_PROXY_AUTHENTICATE, 19, p, n, value_off)
             if w == W_THORIZAT and bytes_equal_nocase(p + 16, "ion:", 4):
-                return found(HDR_PROXY_AUTHORIZATION, 20, n, value_off)
+                return found(HDR_PROXY_AUTHORIZATION, 20, p, n, value_off)
     elif c != c'i' and c != c'l':
         return HDR_OTHER
     return classify_unusual(p, n, value_off)
@@ -255,8 +256,8 @@ cdef inline uint32_t line_text_len(const char* p, uint32_t n) noexcept nogil:
 
 cdef int parse_start_line(msg_t* m, const char* p, uint32_t n) noexcept nogil:
     cdef uint32_t i, uri_off
-    if n >= 11 and load64(p) == W_SIP20:
-        if not (<uint8_t> (p[8] - 48) < 10 and <uint8_t> (p[9] - 48) < 10 and <uint8_t> (p[10] - 48) < 10):
+    if load64(p) == W_SIP20:
+        if n < 11 or not (<uint8_t> (p[8] - 48) < 10 and <uint8_t> (p[9] - 48) < 10 and <uint8_t> (p[10] - 48) < 10):
             return PARSE_E_NOT_SIP
         if n > 11 and p[11] != c' ':
             return PARSE_E_NOT_SIP
@@ -289,109 +290,128 @@ cdef int parse_start_line(msg_t* m, const char* p, uint32_t n) noexcept nogil:
     return PARSE_OK
 
 
-cdef inline void parse_cseq(msg_t* m, span_t v) noexcept nogil:
-    cdef uint32_t i = 0
+cdef inline void parse_cseq(msg_t* m, uint32_t line) noexcept nogil:
+    """RFC 3261 20.16: number, white space, method; a number beyond 32 bits becomes 2**32 - 1."""
+    cdef const char* p = m.data + m.line_value[line]
+    cdef const char* end = m.data + m.line_off[line + 1]
+    cdef const char* token
     cdef uint64_t number = 0
-    while i < v.len and <uint8_t> (v.ptr[i] - 48) < 10:
+    while p < end and <uint8_t> p[0] <= 32:
+        p += 1
+    while p < end and <uint8_t> (p[0] - 48) < 10:
         if number <= 0xFFFFFFFFULL:
-            number = number * 10 + <uint8_t> (v.ptr[i] - 48)
-        i += 1
+            number = number * 10 + <uint8_t> (p[0] - 48)
+        p += 1
     m.cseq_number = <uint32_t> number if number <= 0xFFFFFFFFULL else 0xFFFFFFFFULL
-    while i < v.len and (v.ptr[i] == c' ' or v.ptr[i] == c'\t' or v.ptr[i] == c'\r' or v.ptr[i] == c'\n'):
-        i += 1
-    m.cseq_method_text = span_of(v.ptr + i, v.len - i)
-    m.cseq_method = method_of(v.ptr + i, v.len - i)
+    while p < end and <uint8_t> p[0] <= 32:
+        p += 1
+    token = p
+    while p < end and <uint8_t> p[0] > 32:
+        p += 1
+    m.cseq_method_text = span_of(token, <uint32_t> (p - token))
+    m.cseq_method = method_of(token, <uint32_t> (p - token))
 
 
-cdef inline uint32_t first_line(const char* data, uint32_t len) noexcept nogil:
-    """Leading CR, LF and NUL are no part of a message (RFC 3261 7.5)."""
+cdef inline uint32_t leading_blanks(const char* data, uint32_t len) noexcept nogil:
+    """CR, LF and NUL in front are no part of a message (RFC 3261 7.5)."""
     cdef uint32_t i = 0
     while i < len and (data[i] == c'\r' or data[i] == c'\n' or data[i] == 0):
         i += 1
     return i
 
 
-cdef int msg_parse(msg_t* m, const char* data, uint32_t len) noexcept nogil:
-    cdef uint64_t mask
-    cdef uint32_t block, nl, start, n, value_off, skipped
-    cdef uint32_t n_lines = 0
-    cdef int id_, status
-    cdef bint in_start_line = True
+cdef inline void add_line(msg_t* m, uint32_t start, uint32_t end) noexcept nogil:
+    """Indexes the header line data[start:end] (the line end included or missing)."""
+    cdef uint32_t value_off = 0
+    cdef int id_ = classify(m.data + start, end - start, &value_off)
+    cdef uint32_t n = m.n_lines
+    m.line_off[n] = <uint16_t> start
+    m.line_id[n] = <uint8_t> id_
+    m.line_value[n] = <uint16_t> (start + value_off) if value_off else 0
+    if m.first[id_] == 0:
+        m.first[id_] = <uint16_t> (n + 1)
+    else:
+        m.repeated |= 1u << id_
+    m.n_lines = <uint16_t> (n + 1)
 
+
+cdef uint32_t unusual_line(msg_t* m, uint32_t start, uint32_t nl) noexcept nogil:
+    """An empty line (returns 1), a continuation (RFC 3261 7.3.1), or a line beyond those indexed."""
+    cdef char c = m.data[start]
+    if nl == start or (c == c'\r' and nl == start + 1):
+        return 1
+    if c == c' ' or c == c'\t':
+        m.folded = True
+    elif m.n_lines < MSG_LINES_CAP:
+        add_line(m, start, nl)
+    elif m.headers_end > start:
+        m.headers_end = start        # the last indexed line ends here
+    return 0
+
+
+cdef int parse_headers(msg_t* m, const char* data, uint32_t len) noexcept nogil:
+    """Start line and header lines up to the empty line; newlines are found 64 bytes at a time."""
+    cdef uint64_t mask
+    cdef uint32_t block = 0, start = 0, nl
+    cdef int status
+    while block < len:
+        mask = newline_mask64(data + block)
+        if unlikely(len - block < 64):
+            mask &= (1ULL << (len - block)) - 1
+        while mask != 0:
+            nl = block + ctz64(mask)
+            mask &= mask - 1
+            if likely(<uint8_t> data[start] > 32 and start > 0 and m.n_lines < MSG_LINES_CAP):
+                add_line(m, start, nl)
+            elif start == 0:
+                status = parse_start_line(m, data, line_text_len(data, nl))
+                if status != PARSE_OK:
+                    return status
+            elif unusual_line(m, start, nl):
+                if m.headers_end > start:
+                    m.headers_end = start
+                m.body_off = nl + 1
+                return PARSE_OK
+            start = nl + 1
+        block += 64
+    if start == 0:
+        return PARSE_E_NOT_SIP
+    # no empty line: what no line end closes is still a header line
+    if start < len and <uint8_t> data[start] > 32 and m.n_lines < MSG_LINES_CAP:
+        add_line(m, start, len)
+    return PARSE_OK
+
+
+cdef int msg_parse(msg_t* m, const char* data, uint32_t len) noexcept nogil:
+    cdef uint32_t skipped
+    cdef int status
     if unlikely(len > MSG_LEN_CAP):
         return PARSE_E_TOO_LONG
     if unlikely(len == 0):
         return PARSE_E_KEEPALIVE
     if unlikely(<uint8_t> data[0] <= 13):
-        skipped = first_line(data, len)
+        skipped = leading_blanks(data, len)
         if skipped == len:
             return PARSE_E_KEEPALIVE
         data += skipped
         len -= skipped
     m.data = data
     m.len = len
+    m.n_lines = 0
+    m.folded = False
+    m.repeated = 0
     m.cseq_number = 0
     m.cseq_method = METHOD_NONE
     m.cseq_method_text = span_of(data, 0)
-    memset(m.first, 0, sizeof(m.first))
-
-    start = 0
     m.body_off = len
     m.headers_end = len
-    block = 0
-    while block < len:
-        mask = newline_mask64(data + block)
-        while mask != 0:
-            nl = block + ctz64(mask)
-            mask &= mask - 1
-            if nl >= len:
-                break
-            n = line_text_len(data + start, nl - start)
-            if unlikely(in_start_line):
-                status = parse_start_line(m, data, n)
-                if status != PARSE_OK:
-                    return status
-                in_start_line = False
-            elif n == 0:
-                m.headers_end = start
-                m.body_off = nl + 1
-                block = len
-                break
-            elif (data[start] != c' ' and data[start] != c'\t') and n_lines < MSG_LINES_CAP:
-                value_off = 0
-                id_ = classify(data + start, n, &value_off)
-                m.line_off[n_lines] = <uint16_t> start
-                m.line_id[n_lines] = <uint8_t> id_
-                m.line_value[n_lines] = <uint16_t> (start + value_off) if value_off else 0
-                if id_ != HDR_OTHER and m.first[id_] == 0:
-                    m.first[id_] = <uint16_t> (n_lines + 1)
-                n_lines += 1
-            elif n_lines == MSG_LINES_CAP:
-                m.line_off[n_lines] = <uint16_t> start
-                n_lines += 1
-            start = nl + 1
-        block += 64
-    if unlikely(in_start_line):
-        return PARSE_E_NOT_SIP
-    if unlikely(m.headers_end == len and start < len):
-        # a last header line that no line end closes is still a header line
-        if data[start] != c' ' and data[start] != c'\t' and n_lines < MSG_LINES_CAP:
-            value_off = 0
-            id_ = classify(data + start, len - start, &value_off)
-            m.line_off[n_lines] = <uint16_t> start
-            m.line_id[n_lines] = <uint8_t> id_
-            m.line_value[n_lines] = <uint16_t> (start + value_off) if value_off else 0
-            if id_ != HDR_OTHER and m.first[id_] == 0:
-                m.first[id_] = <uint16_t> (n_lines + 1)
-            n_lines += 1
-    if n_lines > MSG_LINES_CAP:
-        n_lines = MSG_LINES_CAP
-    else:
-        m.line_off[n_lines] = <uint16_t> m.headers_end
-    m.n_lines = <uint16_t> n_lines
-    m.has_to = m.first[<int> HDR_TO] != 0
-    if m.first[<int> HDR_CSEQ] != 0:
-        parse_cseq(m, msg_line_value(m, m.first[<int> HDR_CSEQ] - 1))
+    memset(m.first, 0, sizeof(m.first))
+    status = parse_headers(m, data, len)
+    if unlikely(status != PARSE_OK):
+        return status
+    m.line_off[m.n_lines] = <uint16_t> m.headers_end
+    if likely(m.first[<int> HDR_CSEQ] != 0):
+        parse_cseq(m, m.first[<int> HDR_CSEQ] - 1)
     m.call_id = msg_first_value(m, HDR_CALL_ID)
     if unlikely(m.call_id.len == 0):
         return PARSE_E_NO_CALL_ID

@@ -95,32 +95,40 @@ cdef char* put_unfolded(char* out, span_t v) noexcept nogil:
     return out
 
 
+cdef inline char* put_value(char* out, char* limit, msg_t* m, uint32_t line) noexcept nogil:
+    """The value of a header line; NULL where it does not fit (two bytes stay free)."""
+    cdef span_t v = msg_line_value(m, line)
+    if unlikely(<uint64_t> (limit - out) < <uint64_t> v.len + 2):
+        return NULL
+    if unlikely(m.folded):
+        return put_unfolded(out, v)
+    return copy_wild(out, v.ptr, v.len)
+
+
 cdef char* put_last_header(char* out, char* limit, msg_t* m, uint32_t id_, const char* name,
                            uint32_t name_len) noexcept nogil:
     """"Name: v1, v2", all fields of that name; nothing where there is none; NULL where it does not fit."""
-    cdef uint32_t i
+    cdef uint32_t i = m.first[id_]
     cdef bint any_ = False
-    cdef span_t v
-    if id_ != HDR_OTHER:
-        if m.first[id_] == 0:
-            return out
-        i = m.first[id_] - 1
-    else:
-        i = 0
+    if i == 0 or <uint64_t> (limit - out) < <uint64_t> name_len + 2:
+        return out if i == 0 else NULL
+    i -= 1
+    if likely(id_ != HDR_OTHER and m.repeated >> id_ & 1 == 0):
+        out = copy_wild(out, name, name_len)
+        memcpy(out, b": ", 2)
+        return put_value(out + 2, limit, m, i)
     for i in range(i, m.n_lines):
         if not msg_line_is(m, i, id_, name, name_len):
             continue
-        v = msg_line_value(m, i)
-        if unlikely(<uint64_t> (limit - out) < <uint64_t> v.len + name_len + 2):
-            return NULL
-        if not any_:
-            out = copy_wild(out, name, name_len)
-            out[0] = c':'
-            any_ = True
+        if any_:
+            memcpy(out, b", ", 2)
         else:
-            out[0] = c','
-        out[1] = c' '
-        out = put_unfolded(out + 2, v)
+            out = copy_wild(out, name, name_len)
+            memcpy(out, b": ", 2)
+            any_ = True
+        out = put_value(out + 2, limit, m, i)
+        if out == NULL:
+            return NULL
     return out
 
 

@@ -59,7 +59,7 @@ def template_pieces(template: Template, bindings: Bindings, context: PieceContex
             pieces.append(Piece(PieceKind.PIECE_LITERAL, part.data))
         else:
             pieces += _expand(part, bindings, context)
-    return _merge(_fold_len(pieces))
+    return _merge(_fold_len(_without_empty(pieces)))
 
 
 def call_id_pieces(bindings: Bindings) -> list[Piece]:
@@ -78,7 +78,11 @@ def call_id_pieces(bindings: Bindings) -> list[Piece]:
             pieces.append(Piece(PieceKind.PIECE_RANDOM))
         else:
             pieces.append(_literal({"p": str(bindings.pid), "s": local_ip}.get(code, "%")))
-    return _merge(pieces)
+    return _merge(_without_empty(pieces))
+
+
+def _without_empty(pieces: list[Piece]) -> list[Piece]:
+    return [piece for piece in pieces if piece.text or not _is_literal(piece)]
 
 
 def _literal(text: str) -> Piece:
@@ -129,8 +133,6 @@ def _merge(pieces: list[Piece]) -> list[Piece]:
     for piece in pieces:
         if not _is_literal(piece):
             merged.append(piece)
-        elif not piece.text:
-            continue
         elif not (merged and _is_literal(merged[-1])):
             merged += _literals_behind(merged, piece.text)
         elif _would_be_dropped(merged, piece.text):
@@ -146,9 +148,7 @@ def _merge(pieces: list[Piece]) -> list[Piece]:
 def _literals_behind(merged: list[Piece], text: bytes) -> list[Piece]:
     """Literal pieces for text that follows merged[-1]; takes a pointless `suppress` from that piece."""
     if merged and merged[-1].suppress:
-        before = merged[-2] if len(merged) > 1 else None
-        may_begin_line = before is not None and (not _is_literal(before) or before.text.endswith(b"\n"))
-        if not may_begin_line or text[0] not in _WHITE_SPACE:
+        if not _may_begin_line(merged) or text[0] not in _WHITE_SPACE:
             merged[-1] = replace(merged[-1], suppress=False)
         elif cut := _line_end_before_blank(text):
             return [
@@ -156,6 +156,14 @@ def _literals_behind(merged: list[Piece], text: bytes) -> list[Piece]:
                 Piece(PieceKind.PIECE_LITERAL, text[cut:]),
             ]
     return [Piece(PieceKind.PIECE_LITERAL, text)]
+
+
+def _may_begin_line(merged: list[Piece]) -> bool:
+    """Whether the output in front of the piece merged[-1] can end in LF."""
+    if len(merged) < 2 or not _is_literal(merged[-2]):
+        return len(merged) > 1
+    may_vanish = len(merged) > 2 and merged[-3].suppress and not merged[-2].text.strip(_WHITE_SPACE)
+    return may_vanish or merged[-2].text.endswith(b"\n")
 
 
 def _would_be_dropped(merged: list[Piece], text: bytes) -> bool:
@@ -173,7 +181,9 @@ def _line_end_before_blank(text: bytes) -> int:
 
 def _fold_len(pieces: list[Piece]) -> list[Piece]:
     """Replace [len] by its text when the body is all literal; otherwise it is filled in when rendered."""
-    if not any(piece.kind == PieceKind.PIECE_LEN for piece in pieces):
+    at = [index for index, piece in enumerate(pieces) if piece.kind == PieceKind.PIECE_LEN]
+    # Directly behind a suppressing piece its text would lose its blanks.
+    if not at or any(index and pieces[index - 1].suppress for index in at):
         return pieces
     n_body_bytes = _constant_body_bytes(pieces)
     if n_body_bytes is None:
@@ -187,32 +197,38 @@ def _fold_len(pieces: list[Piece]) -> list[Piece]:
 def _constant_body_bytes(pieces: list[Piece]) -> int | None:
     """Bytes behind the first empty line if they are the same in every rendering, else None.
 
-    Computed for the rendering in which every other piece is empty. That fits all renderings if the first
-    empty line then stands in the last run of literals, and in no run before it: no piece but
-    [last_message] can contain an empty line.
+    They are if the first empty line stands in the last run of literals, both when all other pieces are empty
+    and when none is, and no run before it holds an empty line. [last_message] can hold one, and a lone CR or
+    LF could become part of one: then nothing is promised.
     """
-    if any(piece.kind == PieceKind.PIECE_LAST_MESSAGE for piece in pieces):
+    literals = [piece.text for piece in pieces if _is_literal(piece)]
+    has_lone = any(set(text.replace(b"\r\n", b"")) & {0x0A, 0x0D} for text in literals)
+    if has_lone or any(piece.kind == PieceKind.PIECE_LAST_MESSAGE for piece in pieces):
         return None
     output = bytearray()
     last_run = bytearray()
-    suppressed = False
+    is_suppressed = False
     for piece in pieces:
         if not _is_literal(piece) and piece.kind != PieceKind.PIECE_LEN:
             if b"\r\n\r\n" in last_run:
                 return None
             last_run.clear()
-            suppressed = piece.suppress and output.endswith(b"\n")
+            is_suppressed = piece.suppress and output.endswith(b"\n")
             continue
         text = piece.text if _is_literal(piece) else b"0" * _LEN_BYTES
         last_run += text
-        if suppressed and text:
+        if is_suppressed:
             leading = text[: len(text) - len(text.lstrip(_WHITE_SPACE))]
-            line_end = leading.find(b"\n") + 1
-            text = text[line_end or len(leading) :]
-            suppressed = False
+            text = text[leading.find(b"\n") + 1 or len(leading) :]
+            is_suppressed = False
         output += text
-    at = bytes(output).find(b"\r\n\r\n")
-    n_body_bytes = len(output) - at - 4
-    if at < 0 or n_body_bytes > min(_MAX_FOLDED_BODY_BYTES, len(last_run)):
+    n_if_empty = _body_bytes(output)
+    if n_if_empty is None or n_if_empty != _body_bytes(last_run) or n_if_empty > _MAX_FOLDED_BODY_BYTES:
         return None
-    return n_body_bytes
+    return n_if_empty
+
+
+def _body_bytes(message: bytearray) -> int | None:
+    """Bytes behind the first empty line, None without one."""
+    at = message.find(b"\r\n\r\n")
+    return None if at < 0 else len(message) - at - 4

@@ -64,15 +64,15 @@ def test_parameters_of_later_keywords_do_not_hide_their_name(text: str) -> None:
     [
         ("[call_nmber]", "did you mean 'call_number'?"),
         ("[Service]", "did you mean 'service'?"),
-        ("[1,2]", r"write \\x5b for a bracket"),
-        ("[last_]", "did you mean"),
+        ("[1,2]", "write \\x5b for a bracket"),
+        ("[last_]", "write \\x5b for a bracket"),
         ("[cseq+x]", "did you mean 'cseq'?"),
     ],
 )
 def test_unknown_keyword_is_refused_with_a_hint(text: str, hint: str) -> None:
     with pytest.raises(ValueError, match=r"unknown keyword") as caught:
         parse(text)
-    assert hint.replace("\\\\", "\\") in str(caught.value)
+    assert hint in str(caught.value)
 
 
 @pytest.mark.parametrize(

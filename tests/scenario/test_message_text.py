@@ -1,4 +1,4 @@
-r"""Tests of sippx/scenario/message_text.py: CDATA clean-up and start lines, as sipp 3.6.1 was seen to do it."""
+"""Tests of sippx/scenario/message_text.py: CDATA clean-up and start lines, as sipp was seen to do it."""
 
 from __future__ import annotations
 

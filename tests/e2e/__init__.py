@@ -1,0 +1,1 @@
+"""End-to-end tests: sippx against sippx and against small peers over the loopback interface."""
