@@ -17,6 +17,7 @@ from sippx._core.bits cimport BYTES_READABLE_PAST_END, likely, prefetch, unlikel
 from sippx._core.calls cimport *
 from sippx._core.clock cimport monotonic_ns, thread_cpu_ns
 from sippx._core.codes cimport *
+from sippx._core.hash cimport has_aes
 from sippx._core.interp cimport (
     interp_deliver, interp_give_up, interp_rested, interp_retransmit, interp_start, interp_timer, interp_woken,
 )
@@ -27,7 +28,7 @@ from sippx._core.linux cimport (
 from sippx._core.message cimport MSG_REQUEST, msg_t
 from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_clear, outbox_free, outbox_init, outbox_t
 from sippx._core.parser cimport (
-    PARSE_E_KEEPALIVE, PARSE_E_NO_CALL_ID, PARSE_OK, msg_parse,
+    MEMO_SLOTS, PARSE_E_KEEPALIVE, PARSE_E_NO_CALL_ID, PARSE_OK, memo_t, msg_parse_again,
 )
 from sippx._core.program cimport Program, program_t
 from sippx._core.ring cimport TraceRing
@@ -80,6 +81,7 @@ cdef struct engine_t:
     uint64_t seen_sent, seen_sent_bytes, seen_errors, seen_congested, seen_icmp, seen_receive_errors
     uint64_t seen_send_calls, seen_receive_calls, seen_received_bytes
     uint32_t seen_drops
+    memo_t memos[MEMO_SLOTS]
     msg_t msgs[PARSE_BATCH]
     uint64_t hashes[PARSE_BATCH]
     span_t keys[PARSE_BATCH]
@@ -359,7 +361,7 @@ cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint3
         while k < PARSE_BATCH and (off < n_bytes or (n_bytes == 0 and off == 0)):
             n = segment if segment < n_bytes - off else n_bytes - off
             count(rt, COUNT_DATAGRAMS_RECEIVED)
-            status = msg_parse(&e.msgs[k], bytes + off, n)
+            status = msg_parse_again(e.memos, &e.msgs[k], bytes + off, n)
             if unlikely(traces(rt, TRACE_RECEIVED)):
                 trace(rt, TRACE_RECEIVED, 0, 0, span_of(bytes, 0), span_of(bytes + off, n))
             if likely(status == PARSE_OK):
@@ -572,6 +574,7 @@ cdef class Engine:
         rt = &self.e.rt
         rt.program = &program.p
         rt.owner = self.e
+        rt.has_aes = has_aes()
         rt.ring = &self.ring.ring
         rt.trace_mask = trace_mask
         rt.config.detect_retrans = detect_retrans

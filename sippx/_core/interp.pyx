@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy
 from sippx._core.bits cimport likely, unlikely
 from sippx._core.calls cimport *
 from sippx._core.codes cimport *
-from sippx._core.hash cimport hash_bytes, random_u64
+from sippx._core.hash cimport fingerprint_aes, hash_bytes, random_u64
 from sippx._core.message cimport MSG_REQUEST, MSG_RESPONSE, header_tag, msg_first_value, msg_t
 from sippx._core.outbox cimport OUTBOX_FULL, outbox_abandon, outbox_commit, outbox_reserve, outbox_room
 from sippx._core.parser cimport msg_parse
@@ -580,7 +580,7 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     cdef uint32_t i, ack_step = NO_STEP
     cdef span_t tag
     if rt.config.detect_retrans:
-        fingerprint = hash_bytes(m.data, m.len, 0) | 1
+        fingerprint = (fingerprint_aes(m.data, m.len) if rt.has_aes else hash_bytes(m.data, m.len, 0)) | 1
         if unlikely(fingerprint == call.cause_hash or fingerprint == call.last_recv_hash):
             if is_retransmission(rt, call, m, fingerprint):
                 return

@@ -30,7 +30,6 @@ cdef struct msg_t:
     uint32_t body_off                   # first byte behind the empty line; len where there is no body
     uint32_t headers_end                # end of the last header line
     span_t method_text                  # of a request
-    span_t request_uri
     span_t call_id
     span_t cseq_method_text
     uint32_t repeated                   # bit per HeaderId: the field occurs more than once
@@ -38,6 +37,10 @@ cdef struct msg_t:
     uint16_t line_off[MSG_LINES_CAP + 1]
     uint16_t line_value[MSG_LINES_CAP]  # offset behind the colon, 0 where nobody looked yet
     uint8_t line_id[MSG_LINES_CAP]      # HeaderId
+
+cdef inline bint is_blank(char c) noexcept nogil:
+    """Space, tab, CR, LF; one comparison settles nearly every character."""
+    return <uint8_t> c <= 32 and (c == c' ' or c == c'\t' or c == c'\r' or c == c'\n')
 
 cdef inline span_t msg_line_value(msg_t* m, uint32_t i) noexcept nogil:
     """Field value of header line i, white space trimmed at both ends; folds are still inside."""
@@ -49,9 +52,9 @@ cdef inline span_t msg_line_value(msg_t* m, uint32_t i) noexcept nogil:
         p = m.line_off[i]
         colon = <const char*> memchr(d + p, c':', end - p)
         p = <uint32_t> (colon - d) + 1 if colon != NULL else end
-    while p < end and (d[p] == c' ' or d[p] == c'\t' or d[p] == c'\r' or d[p] == c'\n'):
+    while p < end and is_blank(d[p]):
         p += 1
-    while end > p and (d[end - 1] == c' ' or d[end - 1] == c'\t' or d[end - 1] == c'\r' or d[end - 1] == c'\n'):
+    while end > p and is_blank(d[end - 1]):
         end -= 1
     return span_of(d + p, end - p)
 

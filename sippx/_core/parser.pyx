@@ -1,9 +1,10 @@
 # sippx/_core/parser.pyx: the SIP message parser and its Python test surface.
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memset
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcmp, memcpy, memset
 
-from sippx._core.bits cimport BYTES_READABLE_PAST_END, ctz64, likely, load64, newline_mask64, unlikely
+from sippx._core.bits cimport BYTES_READABLE_PAST_END, ctz64, likely, load32, load64, newline_mask64, unlikely
 from sippx._core.codes cimport *
 from sippx._core.message cimport (
     MSG_LEN_CAP, MSG_LINES_CAP, MSG_REQUEST, MSG_RESPONSE, bytes_equal_nocase, header_tag, header_uri,
@@ -43,9 +44,11 @@ cdef extern from *:
     #define SIPPX_W_THORIZAT SIPPX_W('t','h','o','r','i','z','a','t')
     #define SIPPX_W_AUTHORIZ SIPPX_W('a','u','t','h','o','r','i','z')
     #define SIPPX_W_ATION SIPPX_W('a','t','i','o','n',':',0,0)
+    #define SIPPX_W_SP_SIP20 SIPPX_W(' ','S','I','P','/','2','.','0')
     #define SIPPX_W_SIP20 SIPPX_W('S','I','P','/','2','.','0',' ')
     #define SIPPX_LOWER 0x2020202020202020ULL
     #define SIPPX_LOW(n) (~0ULL >> (64 - 8 * (n)))
+    #define SIPPX_LOW_BITS(n) (~0ULL >> (64 - (n)))
     """
     uint64_t W_VIA "SIPPX_W_VIA"
     uint64_t W_FROM "SIPPX_W_FROM"
@@ -72,8 +75,10 @@ cdef extern from *:
     uint64_t W_AUTHORIZ "SIPPX_W_AUTHORIZ"
     uint64_t W_ATION "SIPPX_W_ATION"
     uint64_t W_SIP20 "SIPPX_W_SIP20"
+    uint64_t W_SP_SIP20 "SIPPX_W_SP_SIP20"
     uint64_t W_LOWER "SIPPX_LOWER"
-    uint64_t low_bytes "SIPPX_LOW"(int n) nogil
+    uint64_t low_bytes "SIPPX_LOW"(int n) nogil      # n in 1..8
+    uint64_t low_bits "SIPPX_LOW_BITS"(int n) nogil    # n in 1..64
 
 # --------------------------------------------------------------------------- names
 
@@ -255,7 +260,7 @@ cdef inline uint32_t line_text_len(const char* p, uint32_t n) noexcept nogil:
 
 
 cdef int parse_start_line(msg_t* m, const char* p, uint32_t n) noexcept nogil:
-    cdef uint32_t i, uri_off
+    cdef uint32_t i
     if load64(p) == W_SIP20:
         if n < 11 or not (<uint8_t> (p[8] - 48) < 10 and <uint8_t> (p[9] - 48) < 10 and <uint8_t> (p[10] - 48) < 10):
             return PARSE_E_NOT_SIP
@@ -265,7 +270,6 @@ cdef int parse_start_line(msg_t* m, const char* p, uint32_t n) noexcept nogil:
         m.status_code = (p[8] - 48) * 100 + (p[9] - 48) * 10 + (p[10] - 48)
         m.method = METHOD_NONE
         m.method_text = span_of(p, 0)
-        m.request_uri = span_of(p, 0)
         return PARSE_OK
     i = 0
     while i < n and <uint8_t> p[i] > 32 and <uint8_t> p[i] < 127:
@@ -276,14 +280,8 @@ cdef int parse_start_line(msg_t* m, const char* p, uint32_t n) noexcept nogil:
     m.status_code = 0
     m.method_text = span_of(p, i)
     m.method = method_of(p, i)
-    while i < n and (p[i] == c' ' or p[i] == c'\t'):
-        i += 1
-    uri_off = i
-    while i < n and p[i] != c' ' and p[i] != c'\t':
-        i += 1
-    m.request_uri = span_of(p + uri_off, i - uri_off)
     # SIPp takes anything that mentions SIP/2.0 for a message; the usual place is the line's end
-    if n - i >= 8 and memcmp(p + n - 7, b"SIP/2.0", 7) == 0:
+    if n - i >= 8 and load64(p + n - 8) == W_SP_SIP20:
         return PARSE_OK
     if memmem(m.data, m.len, b"SIP/2.0", 7) == NULL:
         return PARSE_E_NOT_SIP
@@ -400,9 +398,6 @@ cdef int msg_parse(msg_t* m, const char* data, uint32_t len) noexcept nogil:
     m.n_lines = 0
     m.folded = False
     m.repeated = 0
-    m.cseq_number = 0
-    m.cseq_method = METHOD_NONE
-    m.cseq_method_text = span_of(data, 0)
     m.body_off = len
     m.headers_end = len
     memset(m.first, 0, sizeof(m.first))
@@ -410,12 +405,129 @@ cdef int msg_parse(msg_t* m, const char* data, uint32_t len) noexcept nogil:
     if unlikely(status != PARSE_OK):
         return status
     m.line_off[m.n_lines] = <uint16_t> m.headers_end
+    return read_values(m)
+
+
+cdef inline int read_values(msg_t* m) noexcept nogil:
+    """CSeq and Call-ID of a message whose lines are known."""
     if likely(m.first[<int> HDR_CSEQ] != 0):
         parse_cseq(m, m.first[<int> HDR_CSEQ] - 1)
+    else:
+        m.cseq_number = 0
+        m.cseq_method = METHOD_NONE
+        m.cseq_method_text = span_of(m.data, 0)
     m.call_id = msg_first_value(m, HDR_CALL_ID)
     if unlikely(m.call_id.len == 0):
         return PARSE_E_NO_CALL_ID
     return PARSE_OK
+
+
+cdef span_t msg_request_uri(const msg_t* m) noexcept nogil:
+    cdef uint32_t i = m.method_text.len, start
+    while i < m.len and (m.data[i] == c' ' or m.data[i] == c'\t'):
+        i += 1
+    start = i
+    while i < m.len and m.data[i] != c' ' and m.data[i] != c'\t' and m.data[i] != c'\r' and m.data[i] != c'\n':
+        i += 1
+    return span_of(m.data + start, i - start if m.kind == MSG_REQUEST else 0)
+
+# --------------------------------------------------------------------------- layouts seen before
+
+cdef inline memo_t* memo_slot(memo_t* memos, const char* data, uint32_t len) noexcept nogil:
+    cdef uint64_t k = (load64(data) ^ <uint64_t> load32(data + 8) << 17 ^ len) * 0x9E3779B97F4A7C15ULL
+    return &memos[k >> 61]
+
+
+cdef bint same_layout(const memo_t* memo, const char* data, uint32_t len) noexcept nogil:
+    cdef uint32_t i, k, off, n
+    cdef uint64_t difference
+    if memo.len != len:
+        return False
+    difference = (load64(data) ^ load64(memo.bytes)) & low_bytes(memo.start_len if memo.start_len < 8 else 8)
+    if memo.start_end:
+        difference |= load64(data + memo.start_end - 8) ^ W_SP_SIP20
+    else:
+        difference |= load32(data + 8) ^ load32(memo.bytes + 8)
+    n = memo.n_blocks - 1
+    for i in range(n):
+        difference |= newline_mask64(data + 64 * i) ^ memo.newlines[i]
+    difference |= (newline_mask64(data + 64 * n) & memo.last_mask) ^ memo.newlines[n]
+    # the empty line has its length by now, but must be empty
+    difference |= data[memo.m.headers_end] ^ memo.bytes[memo.m.headers_end]
+    for i in range(memo.m.n_lines):
+        off = memo.m.line_off[i]
+        n = memo.name_words[i] - 1
+        for k in range(n):
+            difference |= load64(data + off + 8 * k) ^ load64(memo.bytes + off + 8 * k)
+        difference |= (load64(data + off + 8 * n) ^ load64(memo.bytes + off + 8 * n)) & memo.name_mask[i]
+    return difference == 0 and (memo.start_len < 9 or data[8] == c' ')
+
+
+cdef void remember_layout(memo_t* memo, const msg_t* m) noexcept nogil:
+    """Files the layout of a message that was just parsed, if it is one that same_layout can recognise."""
+    cdef uint32_t i, n, name_len, last = m.body_off - 1
+    memo.len = 0
+    if m.folded or m.n_lines > MEMO_LINES or last >= MEMO_BLOCKS * 64 \
+            or m.body_off <= m.headers_end or m.data[last] != c'\n':
+        return
+    if m.kind == MSG_REQUEST:
+        if m.method_text.len > 8 or m.line_off[0] < 10:
+            return
+        memo.start_len = m.method_text.len + 1
+        memo.start_end = line_text_len(m.data, m.line_off[0] - 1)
+        if memo.start_end < memo.start_len + 8 or load64(m.data + memo.start_end - 8) != W_SP_SIP20:
+            return
+    else:
+        memo.start_len = 8
+        memo.start_end = 0
+    for i in range(m.n_lines):
+        name_len = 0
+        while m.line_off[i] + name_len < m.line_off[i + 1] and m.data[m.line_off[i] + name_len] != c':':
+            name_len += 1
+        n = (name_len + 1 + 7) // 8
+        if m.line_off[i] + name_len >= m.line_off[i + 1] or n > 255:
+            return
+        memo.name_words[i] = <uint8_t> n
+        memo.name_mask[i] = low_bytes(name_len + 1 - 8 * (n - 1))
+    memo.n_blocks = last // 64 + 1
+    for i in range(memo.n_blocks):
+        memo.newlines[i] = newline_mask64(m.data + 64 * i)
+    memo.last_mask = low_bits(last % 64 + 1)
+    memo.newlines[memo.n_blocks - 1] &= memo.last_mask
+    memcpy(memo.bytes, m.data, memo.n_blocks * 64)
+    memcpy(&memo.m, m, sizeof(msg_t))
+    memo.len = m.len
+
+
+cdef int msg_parse_again(memo_t* memos, msg_t* m, const char* data, uint32_t len) noexcept nogil:
+    cdef memo_t* memo
+    cdef const msg_t* seen
+    cdef int status
+    if unlikely(len < 64 or <uint8_t> data[0] <= 13):
+        return msg_parse(m, data, len)
+    memo = memo_slot(memos, data, len)
+    if unlikely(not same_layout(memo, data, len)):
+        status = msg_parse(m, data, len)
+        if status == PARSE_OK:
+            remember_layout(memo, m)
+        return status
+    seen = &memo.m
+    m.data = data
+    m.len = len
+    m.kind = seen.kind
+    m.method = seen.method
+    m.status_code = seen.status_code
+    m.folded = False
+    m.n_lines = seen.n_lines
+    m.repeated = seen.repeated
+    m.body_off = seen.body_off
+    m.headers_end = seen.headers_end
+    m.method_text = span_of(data, seen.method_text.len)
+    memcpy(m.first, seen.first, sizeof(m.first))
+    memcpy(m.line_off, seen.line_off, 2 * (MEMO_LINES + 1))
+    memcpy(m.line_value, seen.line_value, 2 * MEMO_LINES)
+    memcpy(m.line_id, seen.line_id, MEMO_LINES)
+    return read_values(m)
 
 # --------------------------------------------------------------------------- test surface
 
@@ -460,7 +572,7 @@ cdef class ParsedMessage:
 
     @property
     def request_uri(self):
-        return _bytes(self.m.request_uri)
+        return _bytes(msg_request_uri(&self.m))
 
     @property
     def status_code(self):
@@ -514,8 +626,46 @@ def header_id(bytes name not None):
     return header_id_of(PyBytes_AS_STRING(name), <uint32_t> PyBytes_GET_SIZE(name))
 
 
-def bench_parse(bytes data not None, int repeat):
+def parse_again(messages):
+    """Parses each message the quick way, one after the other; whether each result equals msg_parse's.
+
+    Compares every field that readers of msg_t look at.
+    """
+    cdef memo_t* memos = <memo_t*> calloc(MEMO_SLOTS, sizeof(memo_t))
+    cdef msg_t a, b
+    cdef bytes padded
+    cdef uint32_t n, i
+    cdef bint same
+    if memos == NULL:
+        raise MemoryError
+    results = []
+    for data in messages:
+        padded = data + bytes(BYTES_READABLE_PAST_END)
+        n = <uint32_t> min(len(data), MSG_LEN_CAP + 1)
+        memset(&a, 0, sizeof(a))
+        memset(&b, 0, sizeof(b))
+        status = msg_parse(&a, padded, n)
+        same = msg_parse_again(memos, &b, padded, n) == status
+        if same and (status == PARSE_OK or status == PARSE_E_NO_CALL_ID):
+            same = (a.data == b.data and a.len == b.len and a.kind == b.kind and a.method == b.method
+                    and a.status_code == b.status_code and a.cseq_number == b.cseq_number
+                    and a.cseq_method == b.cseq_method and a.n_lines == b.n_lines and a.folded == b.folded
+                    and a.repeated == b.repeated and a.body_off == b.body_off and a.headers_end == b.headers_end
+                    and a.call_id.ptr == b.call_id.ptr and a.call_id.len == b.call_id.len
+                    and a.method_text.len == b.method_text.len
+                    and memcmp(a.first, b.first, sizeof(a.first)) == 0)
+            for i in range(a.n_lines):
+                same = (same and a.line_off[i] == b.line_off[i] and a.line_id[i] == b.line_id[i]
+                        and a.line_value[i] == b.line_value[i])
+            same = same and a.line_off[a.n_lines] == b.line_off[a.n_lines]
+        results.append(bool(same))
+    free(memos)
+    return results
+
+
+def bench_parse(bytes data not None, int repeat, *, bint again=False):
     """Parses data `repeat` times without the GIL; returns the sum of body offsets."""
+    cdef memo_t* memos = <memo_t*> calloc(MEMO_SLOTS, sizeof(memo_t))
     cdef bytes padded = data + bytes(BYTES_READABLE_PAST_END)
     cdef const char* p = PyBytes_AS_STRING(padded)
     cdef uint32_t n = <uint32_t> len(data)
@@ -524,6 +674,10 @@ def bench_parse(bytes data not None, int repeat):
     cdef int i
     with nogil:
         for i in range(repeat):
-            msg_parse(&m, p, n)
+            if again:
+                msg_parse_again(memos, &m, p, n)
+            else:
+                msg_parse(&m, p, n)
             total += m.body_off
+    free(memos)
     return total

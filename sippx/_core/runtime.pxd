@@ -43,6 +43,7 @@ cdef struct runtime_t:
     uint64_t start_ns
     uint64_t now_ns              # read once a turn
     uint64_t random_state
+    bint has_aes
     address_t remote             # where outgoing calls go
     uint64_t n_calls             # created so far; also the last call number
     uint32_t n_paused

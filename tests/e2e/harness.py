@@ -40,16 +40,21 @@ _next_port = random.Random(os.getpid() ^ time.time_ns()).randrange(17_000, 30_00
 def free_port(ip: str = "127.0.0.1") -> int:
     """A UDP port nobody is bound to, below the range from which the kernel gives ports away by itself."""
     global _next_port
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     for _ in range(1000):
         _next_port = _next_port + 1 if _next_port < 32_000 else 17_000
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((ip, _next_port))
-            except OSError:
-                continue
+        if can_bind(ip, _next_port):
             return _next_port
     raise AssertionError("no free UDP port")
+
+
+def can_bind(ip: str, port: int) -> bool:
+    """True if a UDP socket could be bound there now."""
+    with socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((ip, port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:

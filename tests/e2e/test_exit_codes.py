@@ -36,7 +36,17 @@ def test_a_run_of_no_calls_ends_with_0(sippx: Run, n_calls: str) -> None:
 
 def test_a_failed_call_ends_the_run_with_1(sippx: Run, peer: Callable[..., Peer]) -> None:
     ended = sippx(
-        peer(say_nothing).address, "-i", "127.0.0.1", "-m", 3, "-r", 1000, "-max_retrans", 0, "-p", free_port()
+        peer(say_nothing).address,
+        "-i",
+        "127.0.0.1",
+        "-m",
+        3,
+        "-r",
+        1000,
+        "-max_retrans",
+        0,
+        "-p",
+        free_port(),
     )
     assert ended.code == 1, ended.text
     assert "Aborting call on UDP retransmission timeout for Call-ID" in ended.err
@@ -58,7 +68,9 @@ def test_a_global_timeout_after_successful_calls_ends_with_0(
 
 
 def test_a_global_timeout_aborts_open_calls_and_ends_with_1(sippx: Run, peer: Callable[..., Peer]) -> None:
-    ended = sippx(peer(answer_like_uas).address, "-i", "127.0.0.1", "-p", free_port(), "-timeout", 1, "-d", "1h")
+    ended = sippx(
+        peer(answer_like_uas).address, "-i", "127.0.0.1", "-p", free_port(), "-timeout", 1, "-d", "1h"
+    )
     assert ended.code == 1, ended.text
     assert "Aborted call with Call-ID" in ended.err
 
@@ -86,7 +98,9 @@ def test_information_ends_with_99_on_stdout_only(sippx: Run, words: list[str]) -
 @pytest.mark.parametrize("name", ["uac", "uas"])
 def test_a_dumped_scenario_runs_like_the_built_in_one(sippx: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.xml").write_text(sippx("-sd", name).out)
-    ended = sippx("-sf", f"{name}.xml", f"127.0.0.1:{free_port()}", "-i", "127.0.0.1", "-p", free_port(), "-m", 0)
+    ended = sippx(
+        "-sf", f"{name}.xml", f"127.0.0.1:{free_port()}", "-i", "127.0.0.1", "-p", free_port(), "-m", 0
+    )
     assert ended.code == 0, ended.text
 
 
@@ -110,11 +124,15 @@ def test_a_port_in_use_ends_with_254(sippx: Run, start: Callable[..., Command]) 
         (["127.0.0.1", "-i", "127.0.0.1", "-cpu", "4095"], "--cpu 4095"),
     ],
 )
-def test_a_run_that_cannot_start_ends_with_255(sippx: Run, one_shot: str, words: list[str], says: str) -> None:
+def test_a_run_that_cannot_start_ends_with_255(
+    sippx: Run, one_shot: str, words: list[str], says: str
+) -> None:
     assert says in sippx("-sf", one_shot, "-m", 1, *words).assert_one_line_error(255)
 
 
-def test_failed_calls_of_a_server_end_it_with_1(start: Callable[..., Command], peer: Callable[..., Peer]) -> None:
+def test_failed_calls_of_a_server_end_it_with_1(
+    start: Callable[..., Command], peer: Callable[..., Peer]
+) -> None:
     port = free_port()
     server = start("-sn", "uas", "-i", "127.0.0.1", "-p", port, "-m", 1)
     server.wait_bound(port)

@@ -18,9 +18,9 @@ from .harness import (
     Running,
     answer_like_uas,
     builtin_uas,
+    can_bind,
     free_port,
     header,
-    is_bound,
     method,
     run_pair,
     running,
@@ -279,7 +279,7 @@ def test_a_port_in_use_is_an_address_in_use_error_and_is_free_again_afterwards(
 
 def test_without_a_port_the_first_free_one_of_5060_to_5119_is_taken() -> None:
     ip = "127.0.0.9"  # nobody else's, unless somebody is bound to all addresses
-    free = [port for port in range(5060, 5120) if not is_bound(port)]
+    free = [port for port in range(5060, 5120) if can_bind(ip, port)]
     runners = [Runner(builtin_uas(), Options(local_ip=ip, max_calls=0)) for _ in range(3)]
     ports = [runner.local_port for runner in runners]
     for runner in runners:
