@@ -1,8 +1,21 @@
-"""`python -m sippx` is the command sippx."""
+"""`python -m sippx` and the installed command: the same start for both."""
 
+from __future__ import annotations
+
+import os
+import signal
 import sys
 
-from sippx.cli import main
+
+def main() -> None:
+    """Run the command and exit with its code; an interrupt while modules are still loading just ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # numpy's linear algebra is not used: without this it starts a thread a core that spins
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from sippx.cli import main as run
+
+    sys.exit(run())
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -61,7 +61,7 @@ def _print_information(request: InformationRequest) -> None:
     if request.action == "dump":
         from sippx.scenario.builtin import builtin_text
 
-        _write_stdout(builtin_text(request.argument))
+        _write_stdout(builtin_text(request.argument, flag="-sd"))
         return
     from sippx.help_text import render_help, render_version
 

@@ -44,18 +44,13 @@ class Quit:
 
 
 @dataclass(frozen=True, slots=True)
-class DumpScreens:
-    """Write all screens to the screen file."""
-
-
-@dataclass(frozen=True, slots=True)
 class ShowScreen:
     """Show screen 1 scenario, 2 statistics, 3 first repartition, 4 variables, or 6-9 further repartitions."""
 
     number: int
 
 
-Command = AdjustRate | TogglePause | Quit | DumpScreens | ShowScreen
+Command = AdjustRate | TogglePause | Quit | ShowScreen
 
 _COMMAND_OF_KEY: dict[str, Command] = {
     "+": AdjustRate(1),
@@ -65,7 +60,6 @@ _COMMAND_OF_KEY: dict[str, Command] = {
     "p": TogglePause(),
     "q": Quit(QUIT_SOFT_STEP),
     "Q": Quit(QUIT_FORCED_STEP),
-    "s": DumpScreens(),
     **{str(number): ShowScreen(number) for number in (1, 2, 3, 4, 6, 7, 8, 9)},
 }
 

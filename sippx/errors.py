@@ -31,7 +31,9 @@ class ScenarioError(SippxError):
 
     exit_code = EXIT_USAGE
 
-    def __init__(self, message: str, *, file: str, line: int | None = None, column: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, file: str, line: int | None = None, column: int | None = None
+    ) -> None:
         place = ":".join(str(part) for part in (file, line, column) if part is not None)
         super().__init__(f"{place}: {message}")
         self.message = message

@@ -8,11 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from sippx import control
 from sippx._core import codes
@@ -20,7 +20,7 @@ from sippx._core.engine import Engine
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
 from sippx.addresses import RemoteAddress, bracketed, resolve_addresses
-from sippx.errors import RunError, StartError
+from sippx.errors import RunError, SippxError, StartError, UsageError
 from sippx.options import Options
 from sippx.rate import automatic_limit, calls_per_second
 from sippx.report import tracefile
@@ -97,6 +97,7 @@ class Runner:
         self._paused = False
         self._timed_out = False
         self._start_wall_ns = 0
+        self._last_snapshot: Snapshot | None = None
 
     # ---- parts --------------------------------------------------------------------------------------
 
@@ -166,7 +167,8 @@ class Runner:
         message_log = error_log = None
         if options.trace_msg:
             path = self._trace_path(options.message_file, "messages")
-            message_log = _created(path, tracefile.message_log)
+            # as SIPp: this log is opened while the command line is still being dealt with, so exit code 1
+            message_log = _created(path, tracefile.message_log, UsageError)
         if options.trace_err:
             error_log = tracefile.error_log(self._trace_path(options.error_file, "errors"))
         context = tracefile.TraceContext(self.scenario.description, self.flow)
@@ -224,8 +226,6 @@ class Runner:
                 self.quit(step)
             case control.ShowScreen(number):
                 display.select(str(number))
-            case control.DumpScreens():
-                pass  # SIPp's key s does nothing either
         display.request()
 
     # ---- the run ------------------------------------------------------------------------------------
@@ -279,7 +279,8 @@ class Runner:
             now_s = time.monotonic()
             if self._stat_file is not None and (now_s >= next_stat_s or state == "finished"):
                 self._stat_file.write(self._snapshot(), self._rate)
-                next_stat_s = now_s + options.stat_period_ms / 1000 if options.stat_period_ms else float("inf")
+                period_s = options.stat_period_ms / 1000 or float("inf")
+                next_stat_s = now_s + period_s
             if state == "finished":
                 return
             if options.timeout_ms and not self._timed_out and now_s - start_s >= options.timeout_ms / 1000:
@@ -291,6 +292,7 @@ class Runner:
             if display is not None and display.is_due(time.monotonic_ns()):
                 display.draw(self._snapshot(), self.info())
             self._say_limit()
+            self._snapshot()
 
     def _say_limit(self) -> None:
         if not self._limit_said and self._engine.counter("limited_starts"):
@@ -299,16 +301,22 @@ class Runner:
                 f"{self._limit} calls are open, the limit (-l): calls that fall due are held back and counted"
             )
 
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The counters as of the last slice, None before the first; readable from any thread."""
+        return self._last_snapshot
+
+    @property
+    def features(self) -> dict[str, bool]:
+        """Which ways of batching are in use."""
+        return dict(zip(("gso", "gro", "sendmmsg", "recvmmsg"), self._engine.features, strict=True))
+
     def _snapshot(self) -> Snapshot:
         words = self._engine.snapshot()
-        return Snapshot(
-            words,
-            self._layout,
-            time.time_ns(),
-            time.monotonic_ns(),
-            self._start_wall_ns,
-            self._engine.start_ns,
-        )
+        wall_ns, now_ns = time.time_ns(), time.monotonic_ns()
+        snapshot = Snapshot(words, self._layout, wall_ns, now_ns, self._start_wall_ns, self._engine.start_ns)
+        self._last_snapshot = snapshot
+        return snapshot
 
     def info(self) -> RunInfo:
         """Settings and state for the screens."""
@@ -384,7 +392,8 @@ def flow_step(step: Step, scenario: Scenario, options: Options) -> FlowStep:
             )
         case RecvStep():
             label = step.method.decode("latin-1") or str(step.status_code)
-            return replace(common, kind="recv", label=label, request=bool(step.method), optional=step.optional)
+            awaited = replace(common, kind="recv", label=label, request=bool(step.method))
+            return replace(awaited, optional=step.optional)
         case PauseStep(distribution="default"):
             return replace(common, kind="pause", pause_text=duration_text(options.pause_ms))
         case PauseStep(distribution="uniform"):
@@ -408,11 +417,11 @@ def packed_address(remote: RemoteAddress) -> tuple[int, bytes, int, int]:
     return int(remote.family), socket.inet_pton(remote.family, remote.ip), remote.port, remote.scope_id
 
 
-def _created(path: Path, create: Callable[[Path], _T]) -> _T:
+def _created(path: Path, create: Callable[[Path], _T], kind: type[SippxError] = StartError) -> _T:
     try:
         return create(path)
     except OSError as error:
-        raise StartError(f"cannot create '{path}': {error.strerror}") from None
+        raise kind(f"cannot create '{path}': {error.strerror}") from None
 
 
 def _version() -> str:
@@ -458,10 +467,9 @@ def _signals(runner: Runner) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _print_lines(stream: object, lines: list[str]) -> None:
+def _print_lines(stream: IO[str] | None, lines: list[str]) -> None:
     if stream is None or not lines:
         return
-    try:
-        print(*lines, sep="\n", file=stream, flush=True)  # type: ignore[call-overload]
-    except (BrokenPipeError, OSError):
-        pass  # nobody reads any more: the exit code still says how it went
+    # nobody reads any more: the exit code still says how it went
+    with suppress(OSError):
+        print(*lines, sep="\n", file=stream, flush=True)

@@ -20,6 +20,7 @@ cdef enum:
     VALUE_KIND = 0xC0000000
     VALUE_MOVED = 0xFFFFFFFF     # in the old table: was here, keep probing
     PAGE_BYTES = 4096
+    PREFETCH_AHEAD = 8
     FIRST_SLOTS = 1024
     MOVES_PER_OPEN = 16
 
@@ -246,6 +247,12 @@ cdef void forget(calls_t* c, uint64_t hash_, uint64_t value) noexcept nogil:
 
 # --------------------------------------------------------------------------- calls
 
+cdef inline void clear_record(calls_t* c, call_t* call) noexcept nogil:
+    """Zeroes all but the texts, whose lengths say what of them counts."""
+    memset(call, 0, <size_t> (<char*> call.text - <char*> call))
+    memset(call_tail(call), 0, c.stride - sizeof(call_t))
+
+
 cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t start_ns) noexcept nogil:
     cdef call_t* call
     cdef uint32_t index = c.free_head
@@ -264,7 +271,7 @@ cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t sta
             c.free_head = call.next_free
         else:
             c.n_touched += 1
-        memset(call, 0, c.stride)
+        clear_record(c, call)
         call.text_block = block_acquire(&c.blocks, call_id.len)
         if call.text_block == NULL:
             call.next_free = c.free_head
@@ -276,7 +283,7 @@ cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t sta
             c.free_head = call.next_free
         else:
             c.n_touched += 1
-        memset(call, 0, c.stride)
+        clear_record(c, call)
         memcpy(call.text, call_id.ptr, call_id.len)
     call.call_id_len = <unsigned short> call_id.len
     call.index = index
@@ -290,6 +297,8 @@ cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t sta
 
 cdef void evict_dead(calls_t* c) noexcept nogil:
     cdef uint64_t at = c.dead_tail & (DEAD_CAP - 1)
+    # evictions come in order: the slot of one to come is fetched while this one is worked on
+    calls_prefetch_slot(c, c.dead[(c.dead_tail + PREFETCH_AHEAD) & (DEAD_CAP - 1)].hash)
     forget(c, c.dead[at].hash, VALUE_DEAD | at)
     c.dead_tail += 1
 
@@ -417,7 +426,9 @@ cdef resting_t* calls_rested(calls_t* c, uint32_t now_ms) noexcept nogil:
     while c.resting_oldest != NO_FREE:
         r = &c.resting[c.resting_oldest]
         if r.next != NO_FREE:
-            prefetch(&c.resting[r.next])
+            calls_prefetch_slot(c, c.resting[r.next].hash)
+            if c.resting[r.next].next != NO_FREE:
+                prefetch(&c.resting[c.resting[r.next].next])
         if r.gone:
             leave_queue(c)
             continue

@@ -239,6 +239,8 @@ cdef bint pace(engine_t* e) noexcept nogil:
         due_ns = e.base_ns + <uint64_t> ((<double> (e.n_paced + 1) - e.base_calls) / e.calls_per_ns) \
             if <double> (e.n_paced + 1) > e.base_calls else e.base_ns
         if not start_call(e, due_ns):
+            # start_call counted this one; the rest of the due calls finds no room either
+            rt.counters[<int> COUNT_CALLS_REFUSED] += due - e.n_paced - 1
             e.n_paced = due
             return False
         e.n_paced += 1

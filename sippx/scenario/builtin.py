@@ -21,16 +21,16 @@ def builtin_names() -> tuple[str, ...]:
     return _NAMES
 
 
-def builtin_text(name: str) -> str:
-    """XML of a built-in scenario; raises ScenarioError for a name that is none."""
+def builtin_text(name: str, *, flag: str = "-sn") -> str:
+    """XML of a built-in scenario; raises ScenarioError, which names `flag`, for a name that is none."""
     if name in _LATER_NAMES:
         raise ScenarioError(
             f"built-in scenario '{name}' is part of SIPp but not supported by this version of sippx",
-            file="-sn",
+            file=flag,
         )
     if name not in _NAMES:
         hint = nearest_hint(name, _NAMES) or f"; use one of {', '.join(_NAMES)}"
-        raise ScenarioError(f"no built-in scenario '{name}'{hint}", file="-sn")
+        raise ScenarioError(f"no built-in scenario '{name}'{hint}", file=flag)
     return (_folder() / f"{name}.xml").read_text("utf-8")
 
 

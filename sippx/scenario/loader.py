@@ -164,13 +164,15 @@ class _Loader:
         self.warnings.append(f"{self.source.file}:{line}:{column}: {message}")
 
     def _check_attributes(self, element: Element) -> None:
+        """Refuse attributes nobody knows; remove those that have no meaning here, with a warning."""
         anywhere = {spec.name for spec in ATTRIBUTES}
-        for name, value in element.node.attrib.items():
+        for name, value in list(element.node.attrib.items()):
             spec = find_attribute(element.name, name)
             if spec is None and name in anywhere:
                 if element.name == "timewait" and name in ("next", "ontimeout"):
                     element.fail_name(name, f"'{name}' is not allowed in <timewait>: it ends the scenario")
                 self._warn(element, f"attribute '{name}' has no effect on <{element.name}>", name)
+                del element.node.attrib[name]
             elif spec is None:
                 hint = nearest_hint(name, attribute_names(element.name)) or nearest_hint(name, anywhere)
                 element.fail_name(name, f"unknown attribute '{name}' of <{element.name}>{hint}")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sippx._core.program import Program
 from xml_text import document, error_of, load, send
 
-from sippx._core.program import Program
 from sippx.errors import EXIT_USAGE, ScenarioError
 from sippx.scenario import Bindings, Scenario, compile_scenario, list_program
 from sippx.scenario.language import ACTIONS, ATTRIBUTES, DISTRIBUTIONS, ELEMENTS, STEPS
@@ -140,6 +140,18 @@ def test_distributions_of_later_versions_are_refused_by_name(name: str, form: st
 def test_known_attribute_at_the_wrong_element_is_a_warning() -> None:
     scenario = load('<recv request="A"/>\n<nop retrans="500"/>')
     assert scenario.warnings == ("t.xml:4:15: attribute 'retrans' has no effect on <nop>",)
+
+
+def test_attribute_without_effect_leaves_no_trace_in_the_step() -> None:
+    _, step = load(f'{RECV}<pause lost="50" ontimeout="nowhere"/>').steps
+    assert (step.lost_percent, step.on_timeout) == (None, None)
+
+
+@pytest.mark.parametrize("declared", ["ISO-8859-1", "UTF-16", "UTF-8"])
+def test_text_given_as_str_is_utf8_whatever_it_declares(declared: str) -> None:
+    declaration = f'<?xml version="1.0" encoding="{declared}"?>'
+    scenario = Scenario.from_string(document(f'{RECV}<nop display="é"/>', declaration=declaration))
+    assert scenario.steps[1].display == "é"
 
 
 def test_stray_text_is_a_warning() -> None:
