@@ -147,8 +147,10 @@ cdef void move_some(calls_t* c, uint64_t n) noexcept nogil:
 
 
 cdef void prepare_next(calls_t* c) noexcept nogil:
-    """From a quarter full on, every insert touches one page of the table to come."""
+    """From a quarter full on, every 32nd insert touches a page of the table to come (half of them would do)."""
     cdef uint64_t n_bytes
+    if c.table.n_used & 31:
+        return
     if c.next.slots == NULL:
         if c.table.mask < PAGE_BYTES or not slots_init(&c.next, (c.table.mask + 1) * 2):
             return

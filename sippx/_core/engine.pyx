@@ -49,6 +49,7 @@ cdef enum:
     PARSE_BATCH = 16             # messages parsed ahead, so that their calls are in cache when delivered
     CALL_ID_CAP = 1024
     ERROR_EXCERPT = 512          # bytes of a stray datagram that reach the error log
+    STARTS_AHEAD = 8             # Call-IDs made ahead of their calls
     STARTS_PER_TURN = 256        # calls opened before the socket is looked at again
 
 
@@ -76,7 +77,6 @@ cdef struct engine_t:
     uint64_t max_calls           # 0 none
     uint32_t quit_level
     bint paused
-    bint limit_reached
     # what udp counted when we looked last
     uint64_t seen_sent, seen_sent_bytes, seen_errors, seen_congested, seen_icmp, seen_receive_errors
     uint64_t seen_send_calls, seen_receive_calls, seen_received_bytes
@@ -85,6 +85,9 @@ cdef struct engine_t:
     msg_t msgs[PARSE_BATCH]
     uint64_t hashes[PARSE_BATCH]
     span_t keys[PARSE_BATCH]
+    span_t start_ids[STARTS_AHEAD]
+    uint64_t start_hashes[STARTS_AHEAD]
+    char start_texts[STARTS_AHEAD][CALL_ID_CAP + 128]
 
 # --------------------------------------------------------------------------- transport
 
@@ -170,34 +173,41 @@ cdef void rebase(engine_t* e, uint64_t now) noexcept nogil:
     e.base_ns = now
 
 
-cdef bint start_call(engine_t* e, uint64_t due_ns) noexcept nogil:
+cdef void prepare_starts(engine_t* e, uint32_t n) noexcept nogil:
+    """Makes the Call-IDs of the next n calls, so that their table slots are fetched before they are needed."""
     cdef runtime_t* rt = &e.rt
     cdef program_t* p = rt.program
     cdef render_ctx_t ctx
-    cdef char[CALL_ID_CAP + 2 * 64] text
-    cdef int32_t n
-    cdef span_t call_id
-    cdef call_t* call
-    cdef uint64_t lag
+    cdef int32_t length
+    cdef uint32_t i
     memset(&ctx, 0, sizeof(ctx))
-    ctx.call_number = rt.n_calls + 1
     ctx.random_state = &rt.random_state
     ctx.elapsed_ns = rt.now_ns - rt.start_ns
-    n = template_render(p.pieces + p.call_id.piece_first, p.call_id.n_pieces, p.pool, &ctx, text + 64, CALL_ID_CAP)
-    if unlikely(n < 0):
-        n = 0
-    call_id = span_of(text + 64, <uint32_t> n)
-    call = calls_open(&rt.calls, call_id, calls_hash(&rt.calls, call_id), rt.now_ns)
+    for i in range(n):
+        ctx.call_number = rt.n_calls + 1 + i
+        length = template_render(p.pieces + p.call_id.piece_first, p.call_id.n_pieces, p.pool, &ctx,
+                                 e.start_texts[i] + BYTES_READABLE_PAST_END, CALL_ID_CAP)
+        e.start_ids[i] = span_of(e.start_texts[i] + BYTES_READABLE_PAST_END, <uint32_t> length if length > 0 else 0)
+        e.start_hashes[i] = calls_hash(&rt.calls, e.start_ids[i])
+        calls_prefetch_slot(&rt.calls, e.start_hashes[i])
+
+
+cdef bint start_call(engine_t* e, uint32_t i, uint64_t due_ns) noexcept nogil:
+    """Opens the i-th prepared call and runs it; False where there is no room."""
+    cdef runtime_t* rt = &e.rt
+    cdef uint32_t lag_hist = rt.program.n_rtds + 1
+    cdef call_t* call = calls_open(&rt.calls, e.start_ids[i], e.start_hashes[i], rt.now_ns)
+    cdef uint64_t lag
     if unlikely(call == NULL):
         count(rt, COUNT_CALLS_REFUSED)
-        trace(rt, TRACE_CALLS_REFUSED, 0, 0, call_id, span_of(text, 0))
+        trace(rt, TRACE_CALLS_REFUSED, 0, 0, e.start_ids[i], span_of(e.start_ids[i].ptr, 0))
         return False
     rt.n_calls += 1
     call.call_number = rt.n_calls
     call.remote = rt.remote
     count(rt, COUNT_OUTGOING_CALLS)
     lag = rt.now_ns - due_ns if rt.now_ns > due_ns else 0
-    hist_record(rt.hists + (p.n_rtds + 1) * HIST_WORDS, &rt.maxima[p.n_rtds + 1], lag)
+    hist_record(rt.hists + lag_hist * HIST_WORDS, &rt.maxima[lag_hist], lag)
     if lag > rt.config.late_start_ns:
         count(rt, COUNT_LATE_STARTS)
     note_peak(rt)
@@ -220,34 +230,47 @@ cdef inline void note_opened(engine_t* e) noexcept nogil:
         e.quit_level = QUIT_SOFT
 
 
+cdef inline uint64_t due_time_ns(const engine_t* e, uint64_t n) noexcept nogil:
+    """When the n-th call falls due."""
+    if <double> n <= e.base_calls:
+        return e.base_ns
+    return e.base_ns + <uint64_t> ((<double> n - e.base_calls) / e.calls_per_ns)
+
+
+cdef inline bint held_back(engine_t* e, uint64_t due) noexcept nogil:
+    """Where -l open calls are reached: as SIPp, what is due now is not made up for, but it is counted."""
+    if e.limit == 0 or e.rt.calls.n_open < e.limit:
+        return False
+    e.rt.counters[<int> COUNT_LIMITED_STARTS] += due - e.n_paced
+    e.n_paced = due
+    return True
+
+
 cdef bint pace(engine_t* e) noexcept nogil:
     """Starts the calls that are due; True where more are due than one turn takes."""
     cdef runtime_t* rt = &e.rt
-    cdef uint64_t due, due_ns
-    cdef uint32_t n = 0
+    cdef uint64_t due
+    cdef uint32_t n = 0, i, n_ahead
     if not rt.program.is_client or e.paused or e.calls_per_ns <= 0 or not may_open(e):
         return False
     e.last_pace_ns = rt.now_ns
     due = <uint64_t> due_calls(e, rt.now_ns)
     while e.n_paced < due and n < STARTS_PER_TURN:
-        if e.limit > 0 and rt.calls.n_open >= e.limit:
-            # as SIPp: what the limit holds back is not made up for, but counted
-            rt.counters[<int> COUNT_LIMITED_STARTS] += due - e.n_paced
-            e.n_paced = due
-            e.limit_reached = True
-            return False
-        due_ns = e.base_ns + <uint64_t> ((<double> (e.n_paced + 1) - e.base_calls) / e.calls_per_ns) \
-            if <double> (e.n_paced + 1) > e.base_calls else e.base_ns
-        if not start_call(e, due_ns):
-            # start_call counted this one; the rest of the due calls finds no room either
-            rt.counters[<int> COUNT_CALLS_REFUSED] += due - e.n_paced - 1
-            e.n_paced = due
-            return False
-        e.n_paced += 1
-        n += 1
-        note_opened(e)
-        if not may_open(e):
-            return False
+        n_ahead = <uint32_t> (due - e.n_paced) if due - e.n_paced < STARTS_AHEAD else STARTS_AHEAD
+        prepare_starts(e, n_ahead)
+        for i in range(n_ahead):
+            if held_back(e, due):
+                return False
+            if not start_call(e, i, due_time_ns(e, e.n_paced + 1)):
+                # start_call counted this one; the rest of the due calls finds no room either
+                rt.counters[<int> COUNT_CALLS_REFUSED] += due - e.n_paced - 1
+                e.n_paced = due
+                return False
+            e.n_paced += 1
+            note_opened(e)
+            if not may_open(e):
+                return False
+        n += n_ahead
     return e.n_paced < due
 
 
@@ -256,10 +279,7 @@ cdef uint64_t next_start_ns(engine_t* e) noexcept nogil:
     cdef uint64_t t, earliest = e.last_pace_ns + e.quantum_ns
     if not e.rt.program.is_client or e.paused or e.calls_per_ns <= 0 or not may_open(e):
         return ~0ULL
-    if <double> (e.n_paced + 1) <= e.base_calls:
-        return earliest
-    # one more nanosecond: the quotient is rounded down
-    t = e.base_ns + <uint64_t> ((<double> (e.n_paced + 1) - e.base_calls) / e.calls_per_ns) + 1
+    t = due_time_ns(e, e.n_paced + 1) + 1        # the quotient is rounded down
     return t if t > earliest else earliest
 
 # --------------------------------------------------------------------------- receiving
