@@ -3,19 +3,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.sippx-built
+LINT_STAMP := $(VENV)/.sippx-lint
+ASAN_DIR := build/asan
 SOURCES := setup.py pyproject.toml $(wildcard sippx/_core/*.pyx sippx/_core/*.pxd)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test lint asan fuzz bench bench-micro soak docs wheel clean
+.PHONY: all demo test lint asan fuzz bench bench-micro docs wheel clean
 
 all: $(STAMP)
 
 $(VENV)/bin/python:
 	@$(PYTHON) bench/check_prerequisites.py
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 
+# The extension modules are built in place, so that tests and benchmarks run what the tree holds.
 $(STAMP): $(VENV)/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(PIP) install --editable '.[test]'
 	@touch $@
 
 demo: $(STAMP)
@@ -24,11 +27,45 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(BIN)/python -m pytest
 
-lint: $(STAMP)
-	$(BIN)/python -m pip install --quiet '.[lint]' --no-deps --dry-run >/dev/null
+$(LINT_STAMP): $(STAMP)
+	$(PIP) install '.[lint]'
+	$(PIP) install --editable .
+	@touch $@
+
+lint: $(LINT_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/cython-lint sippx/_core
+
+# The core's tests on a build with AddressSanitizer and UBSan, in a copy of the tree.
+asan: $(STAMP)
+	rm -rf $(ASAN_DIR) && mkdir -p $(ASAN_DIR)
+	tar -c --exclude=./build --exclude=./.venv --exclude=./.git --exclude='*.so' --exclude='*.c' . | tar -x -C $(ASAN_DIR)
+	cd $(ASAN_DIR) && SIPPX_BUILD=asan $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
+	cd $(ASAN_DIR) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc \
+	    PYTHONPATH=. SIPPX_ASAN=1 $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/core tests/sim tests/fuzz
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz
+
+bench: $(STAMP)
+	$(BIN)/python bench/compare_sipp.py
+
+bench-micro: $(STAMP)
+	$(BIN)/python bench/micro/run_all.py
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate_options.py
+
+# The wheel is built, installed into an environment of its own and used from outside the tree.
+wheel: $(STAMP)
+	rm -rf dist build/wheel-venv
+	$(PIP) install build
+	$(BIN)/python -m build --quiet --wheel
+	$(PYTHON) -m venv build/wheel-venv
+	build/wheel-venv/bin/python -m pip --disable-pip-version-check --quiet install dist/*.whl
+	cd / && $(abspath build/wheel-venv)/bin/python $(abspath bench/check_wheel.py)
 
 clean:
 	rm -rf build dist *.egg-info sippx/_core/*.c sippx/_core/*.so $(VENV)

@@ -5,7 +5,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from sippx._core.bits cimport likely, prefetch, unlikely
 from sippx._core.blocks cimport (
-    BLOCK_CAP, block_acquire, block_release, block_same_class, blocks_free_all, blocks_init,
+    block_acquire, block_release, block_same_class, blocks_free_all, blocks_init,
 )
 from sippx._core.hash cimport hash_bytes
 from sippx._core.linux cimport (
@@ -635,13 +635,13 @@ cdef class CallTable:
         """Looks up each Call-ID `rounds` times; the number found."""
         cdef uint64_t n_ids = len(ids), i, dead = 0, n_found = 0
         cdef span_t* spans = <span_t*> calloc(n_ids or 1, sizeof(span_t))
-        cdef int r
+        cdef int _r
         if spans == NULL:
             raise MemoryError
         for i in range(n_ids):
             spans[i] = span_of(<bytes> ids[i], <uint32_t> len(ids[i]))
         with nogil:
-            for r in range(rounds):
+            for _r in range(rounds):
                 for i in range(n_ids):
                     if calls_find(&self.c, spans[i], calls_hash(&self.c, spans[i]), &dead) <= CALL_FOUND_MAX:
                         n_found += 1

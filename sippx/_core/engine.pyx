@@ -1,8 +1,7 @@
 # sippx/_core/engine.pyx: the event loop: pace, flush, wait, receive, expire, flush. No SIP syntax in it.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport errno
-from libc.math cimport floor
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset
 
@@ -15,7 +14,7 @@ from sippx._core import codes
 from sippx._core.address cimport address_t
 from sippx._core.bits cimport BYTES_READABLE_PAST_END, likely, prefetch, unlikely
 from sippx._core.calls cimport *
-from sippx._core.clock cimport monotonic_ns, thread_cpu_ns
+from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.hash cimport has_aes
 from sippx._core.interp cimport (
@@ -129,6 +128,7 @@ cdef void collect_udp_counters(engine_t* e) noexcept nogil:
     cdef runtime_t* rt = &e.rt
     cdef udp_t* u = e.udp
     cdef span_t none = span_of(<const char*> b"", 0)
+    cdef uint64_t n_new
     rt.counters[<int> COUNT_DATAGRAMS_SENT] = u.n_sent
     rt.counters[<int> COUNT_BYTES_SENT] = u.n_sent_bytes
     rt.counters[<int> COUNT_BYTES_RECEIVED] = u.n_received_bytes
@@ -140,8 +140,8 @@ cdef void collect_udp_counters(engine_t* e) noexcept nogil:
     e.seen_drops = u.n_socket_drops
     if unlikely(u.n_send_errors != e.seen_errors or u.n_congested != e.seen_congested):
         count(rt, COUNT_WARNINGS)
-        trace(rt, TRACE_SEND_ERROR, u.last_errno, <int32_t> (u.n_send_errors + u.n_congested - e.seen_errors
-                                                            - e.seen_congested), none, none)
+        n_new = u.n_send_errors + u.n_congested - e.seen_errors - e.seen_congested
+        trace(rt, TRACE_SEND_ERROR, u.last_errno, <int32_t> n_new, none, none)
         e.seen_errors = u.n_send_errors
         e.seen_congested = u.n_congested
         rt.counters[<int> COUNT_SEND_ERRORS] = u.n_send_errors
@@ -319,7 +319,6 @@ cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const
     """No open call has that Call-ID: a server opens one for a request, everything else is out of call."""
     cdef runtime_t* rt = &e.rt
     cdef call_t* call
-    cdef span_t data = span_of(m.data, m.len)
     if rt.program.is_client or e.quit_level != QUIT_RUN or m.kind != MSG_REQUEST or m.method == METHOD_ACK:
         count(rt, COUNT_OUT_OF_CALL_MSGS)
         count(rt, COUNT_WARNINGS)
@@ -447,18 +446,15 @@ cdef void expire(engine_t* e) noexcept nogil:
     calls_expire_dead(&rt.calls, now_ms(rt))
 
 
-cdef inline int32_t max_int32(int32_t v) noexcept nogil:
-    return v if v > 0 else 0
-
-
 cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil:
     cdef uint64_t a = wheel_next(&rt.timers), b = wheel_next(&rt.retrans)
+    cdef int32_t left_ms
     if b < a:
         a = b
     if rt.calls.n_resting > 0:
         # the queue's head may have been woken meanwhile: a wake-up too many does no harm
-        b = now_ms(rt) + <uint64_t> max_int32(<int32_t> (rt.calls.resting[rt.calls.resting_oldest].expiry_ms
-                                                        - now_ms(rt)))
+        left_ms = <int32_t> (rt.calls.resting[rt.calls.resting_oldest].expiry_ms - now_ms(rt))
+        b = now_ms(rt) + <uint64_t> (left_ms if left_ms > 0 else 0)
         if b < a:
             a = b
     return ~0ULL if a == ~0ULL else rt.start_ns + a * NS_PER_MS

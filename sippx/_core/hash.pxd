@@ -53,7 +53,8 @@ cdef extern from *:
     __attribute__((target("aes,sse2")))
     static uint64_t sippx_fingerprint_aes(const char *p, uint32_t n) {
         const __m128i key = _mm_set_epi64x((long long)SIPPX_K0, (long long)SIPPX_K1);
-        __m128i a = _mm_set_epi64x((long long)SIPPX_K2, n), b = key, c = _mm_slli_epi64(key, 1), d = _mm_srli_epi64(key, 1);
+        __m128i a = _mm_set_epi64x((long long)SIPPX_K2, n), b = key;
+        __m128i c = _mm_slli_epi64(key, 1), d = _mm_srli_epi64(key, 1);
         while (n >= 64) {
             a = _mm_aesenc_si128(a, _mm_loadu_si128((const __m128i *)p));
             b = _mm_aesenc_si128(b, _mm_loadu_si128((const __m128i *)(p + 16)));

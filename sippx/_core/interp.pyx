@@ -431,7 +431,8 @@ cdef inline bint answers_sent_method(runtime_t* rt, const step_t* s, msg_t* m) n
     """SIPp's rule: the response's CSeq method occurs in the concatenated methods sent above this recv."""
     if m.cseq_method != METHOD_OTHER:
         return m.cseq_method == METHOD_NONE or s.methods_mask >> m.cseq_method & 1
-    return memmem(rt.program.pool + s.methods_off, s.methods_len, m.cseq_method_text.ptr, m.cseq_method_text.len) != NULL
+    return memmem(rt.program.pool + s.methods_off, s.methods_len,
+                  m.cseq_method_text.ptr, m.cseq_method_text.len) != NULL
 
 
 cdef inline bint matches(runtime_t* rt, uint32_t i, msg_t* m) noexcept nogil:
@@ -561,7 +562,8 @@ cdef void unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
         return
     count_step(rt, i, STEPC_UNEXPECTED)
     if m.kind == MSG_REQUEST and (m.method == METHOD_BYE or m.method == METHOD_CANCEL):
-        trace(rt, TRACE_ABORT_BYE, <int32_t> i, m.method if aborts else -<int32_t> m.method, call_call_id(call), whole(m))
+        trace(rt, TRACE_ABORT_BYE, <int32_t> i, m.method if aborts else -<int32_t> m.method, call_call_id(call),
+              whole(m))
         if aborts:
             if rt.config.behaviors & BEHAVIOR_BYE:
                 send_default(rt, call, DEFAULT_200, m)

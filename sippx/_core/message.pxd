@@ -72,7 +72,8 @@ cdef inline bint bytes_equal_nocase(const char* a, const char* b, uint32_t n) no
             return False
     return True
 
-cdef inline bint msg_line_is(msg_t* m, uint32_t i, uint32_t header_id, const char* name, uint32_t name_len) noexcept nogil:
+cdef inline bint msg_line_is(msg_t* m, uint32_t i, uint32_t header_id, const char* name,
+                             uint32_t name_len) noexcept nogil:
     """Whether line i carries that header field; unknown fields (HDR_OTHER) are compared by name."""
     cdef uint32_t p, end
     if m.line_id[i] != header_id:

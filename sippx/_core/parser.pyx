@@ -671,9 +671,9 @@ def bench_parse(bytes data not None, int repeat, *, bint again=False):
     cdef uint32_t n = <uint32_t> len(data)
     cdef msg_t m
     cdef uint64_t total = 0
-    cdef int i
+    cdef int _i
     with nogil:
-        for i in range(repeat):
+        for _i in range(repeat):
             if again:
                 msg_parse_again(memos, &m, p, n)
             else:

@@ -1,6 +1,6 @@
 # sippx/_core/template.pyx: the template renderer and its Python test surface.
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memchr, memcpy, memset
 
@@ -8,7 +8,7 @@ from sippx._core.bits cimport BYTES_READABLE_PAST_END, copy_wild, likely, unlike
 from sippx._core.codes cimport *
 from sippx._core.hash cimport random_u64
 from sippx._core.message cimport (
-    MSG_LEN_CAP, header_tag, header_uri, msg_first_value, msg_line_is, msg_line_value, msg_t,
+    MSG_LEN_CAP, header_uri, msg_first_value, msg_line_is, msg_line_value, msg_t,
 )
 from sippx._core.parser cimport PARSE_E_NO_CALL_ID, PARSE_OK, msg_parse
 from sippx._core.span cimport span_of, span_t
@@ -232,6 +232,7 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
 
 # --------------------------------------------------------------------------- test surface
 
+
 def render(pieces not None, bytes pool not None, *, uint64_t call_number=1, bytes call_id=b"", bytes peer_tag=b"",
            uint32_t cseq=0, bytes last=None, uint64_t elapsed_ns=0, uint32_t cap=MESSAGE_CAP, int repeat=1):
     """Renders PIECE_DTYPE rows over a literal pool; the bytes, or None where they exceed cap.
@@ -251,7 +252,7 @@ def render(pieces not None, bytes pool not None, *, uint64_t call_number=1, byte
     cdef msg_t m
     cdef uint64_t state = 88172645463325252ULL
     cdef int32_t n = 0
-    cdef int i, status
+    cdef int i, _i, status
     cdef const piece_t* first = &rows[0] if rows.shape[0] else NULL
     cdef uint32_t n_rows = <uint32_t> rows.shape[0]
     for i in range(<int> n_rows):
@@ -274,6 +275,6 @@ def render(pieces not None, bytes pool not None, *, uint64_t call_number=1, byte
     # a byte in front of the output lets the suppression rule look back safely
     out_p += BYTES_READABLE_PAST_END // 2
     with nogil:
-        for i in range(repeat):
+        for _i in range(repeat):
             n = template_render(first, n_rows, pool_p, &ctx, out_p, cap)
     return PyBytes_FromStringAndSize(out_p, n) if n >= 0 else None

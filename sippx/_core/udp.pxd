@@ -11,7 +11,8 @@ from sippx._core.linux cimport iovec, mmsghdr, sockaddr_storage
 from sippx._core.outbox cimport outbox_t
 
 cdef enum:
-    UDP_RX_BATCH = 8             # buffers of one recvmmsg
+    UDP_RX_BATCH = 64            # buffers of one recvmmsg ...
+    UDP_RX_GRO_BATCH = 8         # ... where each may hold 64 datagrams: what fits the cache
     UDP_TX_BATCH = 256           # datagrams of one plain sendmmsg
     UDP_RX_BYTES = 65536
     UDP_CONTROL_BYTES = 128
@@ -24,6 +25,7 @@ cdef enum:
 cdef struct udp_t:
     int fd
     uint8_t gso, gro, batch_tx, batch_rx
+    uint32_t rx_batch
     uint32_t fallbacks                   # FALLBACK_ bits not yet reported by the owner
     int fallback_errno
     uint32_t gso_max_segment             # longer segments leave one by one (path MTU), 0: no limit known

@@ -2,14 +2,15 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport errno
 from libc.stdint cimport int32_t, uint16_t, uint32_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from sippx._core.address cimport address_from_sockaddr, address_t, address_to_sockaddr
 from sippx._core.bits cimport likely, unlikely
 from sippx._core.linux cimport *
 from sippx._core.outbox cimport (
-    OUTBOX_SEGMENTS, group_t, outbox_clear, outbox_commit, outbox_free, outbox_init, outbox_reserve, outbox_room, outbox_t,
+    OUTBOX_SEGMENTS, group_t, outbox_clear, outbox_commit, outbox_free, outbox_init, outbox_reserve, outbox_room,
+    outbox_t,
 )
 
 cdef enum:
@@ -32,10 +33,11 @@ cdef int udp_init(udp_t* u, int fd, bint gso, bint gro, bint batch) noexcept nog
     u.fd = fd
     u.batch_tx = batch
     u.batch_rx = batch
-    u.rx_bytes = <char*> malloc(UDP_RX_BATCH * UDP_RX_STRIDE)
+    u.rx_batch = UDP_RX_BATCH
+    # zeroed, so that reading past a datagram's end never reads what was never written
+    u.rx_bytes = <char*> calloc(UDP_RX_BATCH, UDP_RX_STRIDE)
     if u.rx_bytes == NULL:
         return -1
-    memset(u.rx_bytes, 0, UDP_RX_BATCH * UDP_RX_STRIDE)
     for i in range(UDP_RX_BATCH):
         u.rx_iov[i].iov_base = u.rx_bytes + i * UDP_RX_STRIDE
         u.rx_iov[i].iov_len = UDP_RX_BYTES
@@ -49,6 +51,7 @@ cdef int udp_init(udp_t* u, int fd, bint gso, bint gro, bint batch) noexcept nog
     if gro:
         if setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one)) == 0:
             u.gro = 1
+            u.rx_batch = UDP_RX_GRO_BATCH
         else:
             u.fallbacks |= FALLBACK_GRO
             u.fallback_errno = errno
@@ -247,7 +250,7 @@ cdef uint32_t udp_receive(udp_t* u) noexcept nogil:
     cdef uint32_t i, n
     cdef int r
     cdef msghdr* h
-    for i in range(UDP_RX_BATCH):
+    for i in range(u.rx_batch):
         h = &u.rx_msgs[i].msg_hdr
         h.msg_name = &u.rx_names[i]
         h.msg_namelen = sizeof(sockaddr_storage)
@@ -261,7 +264,7 @@ cdef uint32_t udp_receive(udp_t* u) noexcept nogil:
     while True:
         u.n_receive_calls += 1
         if u.batch_rx:
-            r = recvmmsg(u.fd, u.rx_msgs, UDP_RX_BATCH, MSG_DONTWAIT, NULL)
+            r = recvmmsg(u.fd, u.rx_msgs, u.rx_batch, MSG_DONTWAIT, NULL)
             if unlikely(r < 0 and errno == ENOSYS):
                 u.batch_rx = 0
                 u.fallbacks |= FALLBACK_RECVMMSG
@@ -301,8 +304,8 @@ cdef void udp_drain_errors(udp_t* u) noexcept nogil:
     cdef char[64] data
     cdef iovec iov
     cdef sock_extended_err* e
-    cdef int i
-    for i in range(1024):        # bounded: a storm of errors is drained over several turns
+    cdef int _i
+    for _i in range(1024):        # bounded: a storm of errors is drained over several turns
         iov.iov_base = data
         iov.iov_len = sizeof(data)
         memset(&h, 0, sizeof(h))

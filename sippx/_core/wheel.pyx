@@ -84,7 +84,7 @@ cdef void take_slot(wheel_t* w, uint32_t level, uint32_t slot, wheel_node_t** ta
 cdef void wheel_advance(wheel_t* w, uint64_t now) noexcept nogil:
     cdef wheel_node_t* taken = NULL
     cdef wheel_node_t* n
-    cdef uint32_t top, level, slot, last
+    cdef uint32_t top, level, last
     cdef uint64_t bits
     if now <= w.now:
         return
@@ -215,10 +215,10 @@ cdef class Wheel:
 
     def bench(self, uint64_t rounds, uint64_t delay):
         """rounds x (schedule `capacity` timers `delay` ticks ahead, cancel every second, advance, pop all)."""
-        cdef uint64_t r, fired = 0
+        cdef uint64_t _r, fired = 0
         cdef uint32_t i
         with nogil:
-            for r in range(rounds):
+            for _r in range(rounds):
                 for i in range(self.capacity):
                     wheel_schedule(&self.w, &self.nodes[i], self.w.now + delay + (i & 7))
                 for i in range(0, self.capacity, 2):
