@@ -31,7 +31,7 @@ def missing_packages():
 def main():
     """Exit 1 with the message where something is missing."""
     if sys.version_info < NEEDED:
-        found = "{} is {}".format(sys.executable, sys.version.split()[0])
+        found = f"{sys.executable} is {sys.version.split()[0]}"
         return "sippx needs Python {}.{} or newer, {}; try make PYTHON=python3.11".format(*NEEDED, found)
     packages = missing_packages()
     if not packages:

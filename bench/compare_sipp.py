@@ -181,7 +181,9 @@ def active_seconds(stat_file: Path, fallback_s: float) -> float:
         return fallback_s
 
 
-def highest_clean_rate(attempt: Callable[[int], Outcome], first: int, tries: int, log: Callable[[str], None]) -> Outcome:
+def highest_clean_rate(
+    attempt: Callable[[int], Outcome], first: int, tries: int, log: Callable[[str], None]
+) -> Outcome:
     """Doubles until a rate is not clean, then narrows down to 5 %; each rate has `tries` chances."""
 
     def clean_outcome(rate: int) -> Outcome | None:
