@@ -543,7 +543,9 @@ cdef class CallTable:
         """Index, "resting", "dead", or None."""
         cdef uint64_t other = 0
         cdef uint32_t i = self._find(call_id, &other)
-        return {CALL_NONE: None, CALL_DEAD: "dead", CALL_RESTING: "resting"}.get(i, i)
+        if i <= CALL_FOUND_MAX:
+            return i
+        return "dead" if i == CALL_DEAD else "resting" if i == CALL_RESTING else None
 
     def rest(self, bytes call_id not None, uint32_t expiry_ms):
         """Puts an open call to rest; False where an older one rests longer."""

@@ -117,19 +117,18 @@ cdef inline span_t header_tag(span_t value) noexcept nogil:
             p = q
         elif p[0] == c';':
             p += 1
-            while p < end and (p[0] == c' ' or p[0] == c'\t'):
+            while p < end and is_blank(p[0]):
                 p += 1
             if end - p > 4 and bytes_equal_nocase(p, "tag", 3):
                 q = p + 3
-                while q < end and (q[0] == c' ' or q[0] == c'\t'):
+                while q < end and is_blank(q[0]):
                     q += 1
                 if q < end and q[0] == c'=':
                     q += 1
-                    while q < end and (q[0] == c' ' or q[0] == c'\t'):
+                    while q < end and is_blank(q[0]):
                         q += 1
                     p = q
-                    while p < end and p[0] != c';' and p[0] != c' ' and p[0] != c'\t' and p[0] != c'\r' \
-                            and p[0] != c',' and p[0] != c'\n':
+                    while p < end and p[0] != c';' and p[0] != c',' and not is_blank(p[0]):
                         p += 1
                     return span_of(q, <uint32_t> (p - q))
             continue

@@ -375,8 +375,11 @@ cdef int parse_headers(msg_t* m, const char* data, uint32_t len) noexcept nogil:
     if start == 0:
         return PARSE_E_NOT_SIP
     # no empty line: what no line end closes is still a header line
-    if start < len and <uint8_t> data[start] > 32 and m.n_lines < MSG_LINES_CAP:
-        add_line(m, start, len)
+    if start < len and <uint8_t> data[start] > 32:
+        if m.n_lines < MSG_LINES_CAP:
+            add_line(m, start, len)
+        elif m.headers_end > start:
+            m.headers_end = start
     return PARSE_OK
 
 

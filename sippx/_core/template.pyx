@@ -48,6 +48,10 @@ cdef extern from *:
     int put_date "sippx_put_date"(char* out, size_t cap) nogil
 
 
+cdef enum:
+    LEN_CAP = 8                  # [len]s of one message that are filled in; more print 0
+
+
 cdef char* put_decimal(char* out, uint64_t v) noexcept nogil:
     cdef char[24] digits
     cdef char* p = digits + 20
@@ -147,13 +151,14 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
                              char* out, uint32_t cap) noexcept nogil:
     cdef char* start = out
     cdef char* limit = out + cap
-    cdef char* len_at = NULL
+    cdef char* len_at[LEN_CAP]
+    cdef uint32_t n_lens = 0
     cdef char* q
     cdef const piece_t* p
     cdef const char* text
     cdef const piece_t* end = pieces + n_pieces
-    cdef int32_t len_offset = 0
-    cdef uint32_t n, kind
+    cdef int32_t len_offset[LEN_CAP]
+    cdef uint32_t n, kind, i
     cdef span_t v
     cdef bint drop_space = False
 
@@ -196,8 +201,10 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
         elif kind == PIECE_CSEQ:
             out = put_signed(out, <int64_t> ctx.cseq + p.offset)
         elif kind == PIECE_LEN:
-            len_at = out
-            len_offset = p.offset
+            if n_lens < LEN_CAP:
+                len_at[n_lens] = out
+                len_offset[n_lens] = p.offset
+                n_lens += 1
             memcpy(out, b"    0", 5)
             out += 5
         elif kind == PIECE_LAST_REQUEST_URI:
@@ -226,8 +233,8 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
         if p.suppress and (out == start or (out - 1)[0] == c'\n'):
             drop_space = out != start
         p += 1
-    if len_at != NULL:
-        put_len(len_at, start, out, len_offset)
+    for i in range(n_lens):
+        put_len(len_at[i], start, out, len_offset[i])
     return <int32_t> (out - start)
 
 # --------------------------------------------------------------------------- test surface

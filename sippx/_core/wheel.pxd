@@ -1,6 +1,6 @@
 # sippx/_core/wheel.pxd: a hierarchical timer wheel; possibly late, never early.
 #
-# Six levels of 64 slots: level l holds timers whose tick first differs from now in base-64 digit l.
+# Levels of 64 slots: level l holds timers whose tick first differs from now in base-64 digit l.
 # schedule, cancel and a step of advance are O(1); a timer moves down at most once a level. Nodes are
 # intrusive: the caller owns them, keeps them where they are while scheduled, and finds its object
 # around them. advance() only moves due nodes to the `due` list; pop() hands them out one by one, so
@@ -9,7 +9,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 cdef enum:
-    WHEEL_LEVELS = 6
+    WHEEL_LEVELS = 11            # 11 x 6 bits: every 64-bit tick has its place
     WHEEL_SLOTS = 64
 
 cdef struct wheel_node_t:
@@ -29,7 +29,7 @@ cdef void wheel_init(wheel_t* w, uint64_t now) noexcept nogil
 cdef inline bint wheel_is_scheduled(const wheel_node_t* n) noexcept nogil:
     return n.pprev != NULL
 
-# expiry <= now fires at the next advance. Ticks more than 64**6 - 1 ahead are brought down to that.
+# expiry <= now fires at the next advance.
 cdef void wheel_schedule(wheel_t* w, wheel_node_t* n, uint64_t expiry) noexcept nogil
 cdef void wheel_cancel(wheel_t* w, wheel_node_t* n) noexcept nogil
 cdef void wheel_advance(wheel_t* w, uint64_t now) noexcept nogil

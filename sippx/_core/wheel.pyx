@@ -38,16 +38,7 @@ cdef void wheel_schedule(wheel_t* w, wheel_node_t* n, uint64_t expiry) noexcept 
         n.expiry = w.now
         push(&w.due, n)
         return
-    if level_of(expiry, w.now) >= WHEEL_LEVELS:
-        expiry = w.now | ((1ULL << (6 * WHEEL_LEVELS)) - 1)
-        if expiry == w.now:
-            expiry += 1
     n.expiry = expiry
-    if level_of(expiry, w.now) >= WHEEL_LEVELS:
-        # now is the last tick of the top level's turn: the next one opens a new turn
-        n.expiry = w.now
-        push(&w.due, n)
-        return
     place(w, n)
 
 
@@ -89,11 +80,7 @@ cdef void wheel_advance(wheel_t* w, uint64_t now) noexcept nogil:
     if now <= w.now:
         return
     top = level_of(now, w.now)
-    if top >= WHEEL_LEVELS:
-        top = WHEEL_LEVELS - 1
-        last = 63
-    else:
-        last = (now >> (6 * top)) & 63
+    last = (now >> (6 * top)) & 63
     for level in range(top):
         while w.occupied[level]:
             take_slot(w, level, ctz64(w.occupied[level]), &taken)

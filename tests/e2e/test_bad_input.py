@@ -148,7 +148,7 @@ def test_a_broken_scenario_is_refused_by_place_and_reason(
         (["-m=5"], 1, "-m"),
         (["-h", "stat"], 1, "stat"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_command_line_is_refused_by_name(sippx: Run, words: list[str], code: int, says: str) -> None:
     assert says in sippx("127.0.0.1:9", *words).assert_one_line_error(code)

@@ -1,0 +1,79 @@
+"""The layers of docs/architecture.md, held against the imports and cimports of every file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "sippx"
+
+CORE_LEVELS = [
+    # L0: declarations and inline functions only
+    {"codes", "tables", "span", "clock", "bits", "hash", "linux", "address", "message"},
+    # L1: leaves; udp sends an outbox and template parses for its test surface
+    {"parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks"},
+    # L2
+    {"program", "calls"},
+    {"runtime"},
+    {"interp"},
+    {"engine"},
+]
+LEVEL = {module: level for level, modules in enumerate(CORE_LEVELS) for module in modules}
+PEERS = {("udp", "outbox"), ("template", "parser")}
+"""L1 modules that may use another one."""
+
+PYTHON_RULES = {
+    # package or module -> prefixes below sippx it may import
+    "errors": set(),
+    "option_types": {"errors"},
+    "options": {"errors", "option_types"},
+    "help_text": {"options", "option_types"},
+    "command_line": {"errors", "options", "option_types"},
+    "addresses": {"errors"},
+    "sockets": {"addresses", "errors"},
+    "rate": {"errors"},
+    "control": {"errors", "options"},
+    "scenario": {"scenario", "errors", "_core.codes", "_core.tables"},
+    "report": {"report", "errors"},
+    "result": {"errors", "report"},
+    "runner": {
+        "_core", "addresses", "control", "errors", "options", "rate", "report", "result", "scenario", "sockets",
+    },
+    "cli": {"command_line", "errors", "options", "help_text", "runner", "scenario"},
+    "__main__": {"cli"},
+    "__init__": {"options", "result", "runner", "scenario"},
+}  # fmt: skip
+
+
+def cimports(path: Path) -> set[str]:
+    return set(re.findall(r"^from sippx\._core\.(\w+) cimport", path.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", sorted([*ROOT.glob("_core/*.pyx"), *ROOT.glob("_core/*.pxd")]), ids=lambda p: p.name)
+def test_core_modules_use_lower_levels_only(path: Path) -> None:
+    if path.stem == "__init__":
+        return
+    for used in cimports(path):
+        allowed = LEVEL[used] < LEVEL[path.stem] or LEVEL[path.stem] == 0 or (path.stem, used) in PEERS
+        assert allowed or used == path.stem, f"{path.name} cimports {used}"
+
+
+@pytest.mark.parametrize("path", sorted(path for path in ROOT.rglob("*.py") if "_core" not in path.parts), ids=str)
+def test_python_modules_keep_to_their_layer(path: Path) -> None:
+    owner = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    pattern = re.compile(r"^\s*(?:from sippx(?:\.([\w.]+))? import (\w+)|import sippx\.([\w.]+))", re.MULTILINE)
+    for match in pattern.finditer(path.read_text()):
+        module = match[1] or match[3] or match[2]
+        if match[1] in (None, "_core") and match[2]:
+            module = f"{match[1]}.{match[2]}" if match[1] else match[2]
+        if module == "__version__":
+            continue
+        allowed = any(module == rule or module.startswith(rule + ".") for rule in PYTHON_RULES[owner])
+        assert allowed, f"{path.relative_to(ROOT)} imports {module}"
+
+
+def test_every_core_module_has_a_level() -> None:
+    modules = {path.stem for path in ROOT.glob("_core/*.p[xy][dx]")} - {"__init__"}
+    assert modules == set(LEVEL)
