@@ -357,8 +357,10 @@ def run(scenario: Scenario, options: Options | None = None) -> Result:
 
 def run_command(scenario: Scenario, options: Options) -> int:
     """Run the test of the command line: screens, keys, signals; returns the exit code."""
-    runner = Runner(scenario, options)
-    with _signals(runner), control.KeyReader(enabled=options.read_stdin) as keys:
+    # signals are taken from here on: whoever sees the port open may send one
+    with _quit_signals() as signals, control.KeyReader(enabled=options.read_stdin) as keys:
+        runner = Runner(scenario, options)
+        signals.send_to(runner.quit)
         display = open_display(runner.flow, runner.measures, refresh_ms=options.screen_period_ms)
         with display:
             result = runner.run(display, keys)
@@ -448,20 +450,36 @@ def _pinned(cpu: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+class _QuitSignals:
+    """Passes signals on as steps of the quit level; those that come before there is a receiver are kept."""
+
+    def __init__(self) -> None:
+        self._n_kept = 0
+        self._quit: Callable[[int], None] | None = None
+
+    def send_to(self, quit_: Callable[[int], None]) -> None:
+        self._quit = quit_
+        for _ in range(self._n_kept):
+            quit_(control.QUIT_SOFT_STEP)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self._quit is None:
+            self._n_kept += 1
+        else:
+            self._quit(control.QUIT_SOFT_STEP)
+
+
 @contextmanager
-def _signals(runner: Runner) -> Iterator[None]:
+def _quit_signals() -> Iterator[_QuitSignals]:
     """SIGINT, SIGTERM and SIGUSR1 end the run softly, a second one at once."""
+    signals = _QuitSignals()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield signals
         return
-
-    def soften(number: int, frame: FrameType | None) -> None:
-        runner.quit(control.QUIT_SOFT_STEP)
-
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
-    before = {number: signal.signal(number, soften) for number in numbers}
+    before = {number: signal.signal(number, signals) for number in numbers}
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+
 from e2e.harness import Command, Finished, Peer, run_sippx, start_sippx
 
 

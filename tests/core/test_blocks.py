@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from sippx._core.blocks import Blocks
@@ -20,7 +21,7 @@ def test_blocks_in_use_never_overlap() -> None:
             assert address_ is not None
             used[address_] = n
     ranges = sorted((address, address + n) for address, n in used.items())
-    assert all(a_end <= b for (_, a_end), (b, _) in zip(ranges, ranges[1:], strict=False))
+    assert all(a_end <= b for (_, a_end), (b, _) in itertools.pairwise(ranges))
 
 
 def test_a_freed_block_is_the_next_of_its_size() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from sippx._core.calls import SIZEOF_CALL, SIZEOF_CALL_HOT, SIZEOF_RESTING, CallTable
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from reference import parse as slow
 
+from reference import parse as slow
 from sippx._core import parser
 from sippx._core.codes import HeaderId, Method
 from sippx._core.parser import ParsedMessage
@@ -52,7 +52,7 @@ def with_header(line: bytes) -> ParsedMessage:
 
 LINE_ENDS = st.sampled_from([b"\r\n", b"\n"])
 BLANKS = st.text(" \t", max_size=2).map(str.encode)
-KNOWN = [name for name in (*slow._NAMES, *slow._COMPACT)]
+KNOWN = [*slow._NAMES, *slow._COMPACT]
 
 
 @st.composite

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sippx._core.engine import Engine
 from sippx._core.program import Program
 from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario

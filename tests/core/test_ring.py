@@ -6,6 +6,7 @@ import threading
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sippx._core.ring import TraceRing
 
 

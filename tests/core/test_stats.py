@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from sippx._core.stats import bucket, record_all, repartition
 from sippx.report.snapshot import N_BUCKETS, bucket_bounds, bucket_index
 

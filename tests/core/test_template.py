@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from core.messages import INVITE
 from reference.render import CallValues, render_pieces, render_step
 from reference.sip_message import parse_message
 from sippx._core.codes import HeaderId, PieceKind, StepKind
 from sippx._core.tables import PIECE_DTYPE
 from sippx._core.template import render
 from sippx.scenario import Bindings, Scenario, compile_scenario
-
-from core.messages import INVITE
 
 POOL = b"INVITE x\r\nVia\r\n\r\nFrom Call-ID X-Y  \r\n tail\r\n\r\nbody bytes \r\n" + bytes(range(32, 127))
 NAMES = {b"Via": HeaderId.HDR_VIA, b"From": HeaderId.HDR_FROM, b"To": HeaderId.HDR_TO, b"X-Y": HeaderId.HDR_OTHER}

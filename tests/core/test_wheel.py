@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from sippx._core.wheel import Wheel
 
 CONFIGURATIONS = {
-    "near": dict(start=0, ahead=5, advance=3),
-    "one level": dict(start=17, ahead=64, advance=40),
-    "two levels": dict(start=4090, ahead=4096, advance=300),
-    "far": dict(start=1 << 30, ahead=1 << 28, advance=1 << 20),
-    "mixed": dict(start=(1 << 36) - 50, ahead=1 << 12, advance=100),
-    "leaps": dict(start=123456789, ahead=1 << 24, advance=1 << 30),
+    "near": {"start": 0, "ahead": 5, "advance": 3},
+    "one level": {"start": 17, "ahead": 64, "advance": 40},
+    "two levels": {"start": 4090, "ahead": 4096, "advance": 300},
+    "far": {"start": 1 << 30, "ahead": 1 << 28, "advance": 1 << 20},
+    "mixed": {"start": (1 << 36) - 50, "ahead": 1 << 12, "advance": 100},
+    "leaps": {"start": 123456789, "ahead": 1 << 24, "advance": 1 << 30},
 }
 
 
@@ -39,7 +40,7 @@ def test_timers_fire_once_and_neither_early_nor_late(name: str, seed: int) -> No
                 assert wheel.next is not None
                 assert wheel.next <= max(wheel.now, min(due_at.values()))
             wheel.advance(now)
-            fired = [timer for timer in iter(wheel.pop, None)]
+            fired = list(iter(wheel.pop, None))
             assert sorted(fired) == sorted(timer for timer, expiry in due_at.items() if expiry <= now)
             for timer in fired:
                 del due_at[timer]

@@ -37,13 +37,17 @@ FORCED = 20
 _next_port = random.Random(os.getpid() ^ time.time_ns()).randrange(17_000, 30_000)
 
 
+_port_lock = threading.Lock()
+
+
 def free_port(ip: str = "127.0.0.1") -> int:
     """A UDP port nobody is bound to, below the range from which the kernel gives ports away by itself."""
     global _next_port
-    for _ in range(1000):
-        _next_port = _next_port + 1 if _next_port < 32_000 else 17_000
-        if can_bind(ip, _next_port):
-            return _next_port
+    with _port_lock:
+        for _ in range(1000):
+            _next_port = _next_port + 1 if _next_port < 32_000 else 17_000
+            if can_bind(ip, _next_port):
+                return _next_port
     raise AssertionError("no free UDP port")
 
 

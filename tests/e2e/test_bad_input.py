@@ -34,7 +34,7 @@ OK = send("OPTIONS sip:a@b SIP/2.0", "Call-ID: [call_id]")
         pytest.param("no xml at all", "1", "XML", id="no XML"),
         pytest.param(HEAD + "<scenario>\n<send>", "3", "send", id="not closed"),
         pytest.param(xml("<send><pause/>"), "", "", id="mismatched tag"),
-        pytest.param(xml('<recv response="200/>'), "3", "", id="attribute not closed"),
+        pytest.param(xml('<recv response="200/>'), "4:1", "attributes", id="attribute not closed"),
         pytest.param(xml(OK, '<recv response="200" response="100"/>'), "7", "response", id="attribute twice"),
         pytest.param(xml("<![CDATA[ for ever"), "3:1", "CDATA", id="CDATA not closed"),
         pytest.param("<foo/>", "1:1", "scenario", id="wrong root"),
@@ -294,5 +294,5 @@ def test_odd_attributes_are_warned_about_in_the_error_log_and_the_run_goes_on(
     )
     assert ended.code == 0, ended.text
     log = (tmp_path / "odd.log").read_text()
-    assert "odd.xml:3:7: attribute 'request' has no effect on <send>" in log
+    assert "odd.xml:3:16: attribute 'request' has no effect on <send>" in log
     assert "stray words" in log

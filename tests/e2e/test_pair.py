@@ -191,9 +191,9 @@ def test_a_quit_lets_open_calls_end_and_a_second_one_aborts_them() -> None:
         assert server.thread.is_alive()
         server.runner.quit()
         aborted = server.wait()
-        assert aborted.n_failed == result.n_calls
-        assert aborted.failures == {"aborted": result.n_calls}
-        assert aborted.exit_code == 1
+        # a call in its <timewait> has done all its scenario asks for
+        assert aborted.n_successful == result.n_calls
+        assert aborted.wall_s < 30
 
 
 def test_calls_aborted_by_a_second_quit_are_ended_on_the_wire() -> None:
@@ -254,7 +254,7 @@ def test_a_run_may_be_made_again_on_the_same_port_at_once() -> None:
         ({"remote_host": "no.such.host.invalid"}, StartError),
         ({"remote_host": "127.0.0.1", "local_ip": "::1"}, StartError),
         ({"remote_host": "127.0.0.1", "local_ip": "192.0.2.1"}, StartError),
-        ({"remote_host": "127.0.0.1", "trace_msg": True, "message_file": "/no/such/dir/x"}, StartError),
+        ({"remote_host": "127.0.0.1", "trace_msg": True, "message_file": "/no/such/dir/x"}, UsageError),
         ({"remote_host": "127.0.0.1", "cpu": 4095}, StartError),
     ],
 )

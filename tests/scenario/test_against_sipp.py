@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from xml_text import document, send_text
+
 from reference.matching import find_match
 from reference.render import CallValues, render_range, render_step
 from reference.sip_message import SipMessage, parse_message
-from xml_text import document, send_text
-
 from sippx._core.codes import DefaultMessage
 from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+
 from reference.render import CallValues, render_step
 from reference.sip_message import parse_message
-
 from sippx._core.codes import StepFlag, StepKind
 from sippx.errors import ScenarioError
 from sippx.scenario import (

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sippx._core.program import Program
 from xml_text import document, error_of, load, send
 
+from sippx._core.program import Program
 from sippx.errors import EXIT_USAGE, ScenarioError
 from sippx.scenario import Bindings, Scenario, compile_scenario, list_program
 from sippx.scenario.language import ACTIONS, ATTRIBUTES, DISTRIBUTIONS, ELEMENTS, STEPS

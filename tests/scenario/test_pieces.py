@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xml_text import compiled, send_text
+
 from reference.render import CallValues, render_range, render_step
 from reference.sip_message import parse_message
 from reference.template import render_template
-from xml_text import compiled, send_text
-
 from sippx._core.codes import DefaultMessage, PieceKind
 from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
 from sippx.scenario.keywords import parse_template

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-from sippx._core.codes import QuitLevel
 
 from sim.link import CLIENT, MS, SERVER, Link, S, engine, first_lines, snapshot, steps
+from sippx._core.codes import QuitLevel
 
-UAC_OPTIONS = "<scenario><send retrans='500'><![CDATA[OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP x;branch=[branch]\nFrom: a;tag=1\nTo: b\nCall-ID: [call_id]\nCSeq: 1 OPTIONS\nContent-Length: 0]]></send><recv response='200' rtd='true'/></scenario>"  # noqa: E501
+UAC_OPTIONS = "<scenario><send retrans='500'><![CDATA[OPTIONS sip:a SIP/2.0\nVia: SIP/2.0/UDP x;branch=[branch]\nFrom: a;tag=1\nTo: b\nCall-ID: [call_id]\nCSeq: 1 OPTIONS\nContent-Length: 0]]></send><recv response='200' rtd='true'/></scenario>"
 
 
 def request(method: str, call_id: str = "1-7@127.0.0.1", cseq: int = 1, to: str = "b") -> bytes:
@@ -58,7 +60,7 @@ def test_an_unanswered_invite_doubles_its_interval_and_gives_up() -> None:
     link = Link(client, server, loss=1.0)
     link.run(60 * S)
     at_ms = [at for at, line in first_lines(link, "client") if line == "INVITE"]
-    gaps = [round(b - a) for a, b in zip(at_ms, at_ms[1:], strict=False)]
+    gaps = [round(b - a) for a, b in itertools.pairwise(at_ms)]
     assert gaps == [500, 1000, 2000, 4000, 8000]
     total = snapshot(client)
     assert total.counter("failed_max_udp_retrans") == total.counter("failed_calls") == 1
@@ -70,7 +72,7 @@ def test_an_unanswered_other_request_is_capped_at_t2() -> None:
     link = Link(client, server, loss=1.0)
     link.run(60 * S)
     at_ms = [at for at, _ in first_lines(link, "client")]
-    gaps = [round(b - a) for a, b in zip(at_ms, at_ms[1:], strict=False)]
+    gaps = [round(b - a) for a, b in itertools.pairwise(at_ms)]
     assert gaps == [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000, 4000]
     assert snapshot(client).counter("failed_max_udp_retrans") == 1
 
@@ -255,7 +257,7 @@ def test_receive_timeouts_jump_or_end_the_call() -> None:
 
 
 def test_pauses_last_what_they_say_on_the_virtual_clock() -> None:
-    pausing = "<scenario><nop start_rtd='a'/><pause milliseconds='250'/><nop rtd='a'/><send><![CDATA[OPTIONS sip:a SIP/2.0\nCall-ID: [call_id]\nContent-Length: 0]]></send></scenario>"  # noqa: E501
+    pausing = "<scenario><nop start_rtd='a'/><pause milliseconds='250'/><nop rtd='a'/><send><![CDATA[OPTIONS sip:a SIP/2.0\nCall-ID: [call_id]\nContent-Length: 0]]></send></scenario>"
     client, server = started(pausing, n_calls=20), engine("uas")
     Link(client, server, loss=1.0).run(2 * S)
     times = snapshot(client).histogram(0)
