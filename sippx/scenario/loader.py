@@ -126,16 +126,17 @@ class _Loader:
     # -- XML ----------------------------------------------------------------------------------------
 
     def _parse(self) -> Element:
-        parser = etree.XMLParser(
-            encoding=self.source.encoding,
-            resolve_entities=False,
-            load_dtd=False,
-            no_network=True,
-            huge_tree=False,
-            remove_comments=True,
-            remove_pis=True,
-        )
         try:
+            # lxml knows fewer spellings of encodings than Python does
+            parser = etree.XMLParser(
+                encoding=self.source.encoding,
+                resolve_entities=False,
+                load_dtd=False,
+                no_network=True,
+                huge_tree=False,
+                remove_comments=True,
+                remove_pis=True,
+            )
             root = etree.fromstring(self.source.skeleton, parser)
         except etree.XMLSyntaxError as error:
             line, column = error.position

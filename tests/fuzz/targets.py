@@ -1,0 +1,218 @@
+"""What is fuzzed: one function per target, taking bytes; any exception it lets through is a finding.
+
+A target is deterministic and leaves nothing behind, so that an input file is all a report needs.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from sippx._core.codes import QuitLevel
+from sippx._core.engine import Engine
+from sippx._core.parser import ParsedMessage, parse_again
+from sippx._core.program import Program
+from sippx.errors import ScenarioError
+from sippx.report.snapshot import Layout, Snapshot
+from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
+
+TESTS = Path(__file__).parents[1]
+if str(TESTS) not in sys.path:
+    sys.path.insert(0, str(TESTS))
+
+from reference import parse as slow  # noqa: E402
+
+LOOPBACK = b"\x7f\x00\x00\x01"
+PEER = (2, LOOPBACK, 5062)
+SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Target:
+    """A fuzz target: where its kept inputs are, words that inputs are made of, inputs a test run tries."""
+
+    name: str
+    run_one: Callable[[bytes], None]
+    words: tuple[bytes, ...]
+    n_in_tests: int
+    more_seeds: tuple[Path, ...] = ()
+
+    @property
+    def corpus_dir(self) -> Path:
+        """Directory of the inputs that are kept for ever."""
+        return TESTS / "data" / "fuzz" / self.name
+
+    def seeds(self) -> list[bytes]:
+        """All kept inputs, in a fixed order."""
+        paths = sorted(self.corpus_dir.glob("*")) + sorted(self.more_seeds)
+        return [path.read_bytes() for path in paths]
+
+
+# --------------------------------------------------------------------------- parser
+
+
+def parse_one(data: bytes) -> None:
+    """A datagram is read as the slow twin reads it, however often its layout was seen before."""
+    fast, twin = ParsedMessage(data), slow.parse(data)
+    assert fast.status == twin.status, (fast.status, twin.status)
+    if fast.status in ("ok", "no_call_id"):
+        assert [value for _, _, value in fast.headers] == [value for _, _, value in twin.headers]
+        assert (fast.method, fast.status_code, fast.body) == (twin.method, twin.status_code, twin.body)
+        assert fast.call_id == twin.call_id
+        assert len(fast.to_tag) + len(fast.to_uri) <= len(data)
+    assert all(parse_again([data, stock_request(), data]))
+
+
+@cache
+def stock_request() -> bytes:
+    """A message of the layout that load tests are made of."""
+    return (
+        b"INVITE sip:service@127.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5061;branch=z9hG4bK-1-1-0\r\n"
+        b"From: sipp <sip:sipp@127.0.0.1:5061>;tag=1\r\nTo: service <sip:service@127.0.0.1:5060>\r\n"
+        b"Call-ID: 1-1@127.0.0.1\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n"
+    )
+
+
+# --------------------------------------------------------------------------- scenario XML to program
+
+
+def load_one(data: bytes) -> None:
+    """Scenario text compiles and verifies, or is refused with the one error that users are shown."""
+    try:
+        scenario = Scenario.from_string(data, name="fuzz.xml")
+        spec = compile_scenario(scenario, Bindings())
+    except ScenarioError as error:
+        assert str(error)
+        return
+    drive(Program(spec))
+
+
+# --------------------------------------------------------------------------- program tables
+
+_TABLES = ("steps", "pieces", "pauses")
+
+
+@cache
+def _specs() -> tuple[ProgramSpec, ...]:
+    return tuple(compile_scenario(Scenario.builtin(name), Bindings()) for name in ("uas", "uac"))
+
+
+def verify_one(data: bytes) -> None:
+    """A tampered ProgramSpec is refused with ValueError or can be run.
+
+    First byte: which built-in scenario. Then edits of four bytes: table, offset (two bytes), value.
+    """
+    if not data:
+        return
+    spec = _specs()[data[0] % 2]
+    tables = {name: getattr(spec, name).copy() for name in _TABLES}
+    for at in range(1, len(data) - 3, 4):
+        raw = tables[_TABLES[data[at] % 3]].view(np.uint8).reshape(-1)
+        raw[int.from_bytes(data[at + 1 : at + 3], "little") % len(raw)] = data[at + 3]
+    try:
+        program = Program(replace(spec, **tables))
+    except ValueError as error:
+        assert str(error)
+        return
+    drive(program)
+
+
+# --------------------------------------------------------------------------- engine
+
+
+def converse_one(data: bytes) -> None:
+    """Whatever arrives, an engine survives and accounts for every call.
+
+    First byte: which built-in scenario. Then datagrams, each behind a length of two bytes (little endian)
+    whose highest bit lets a second pass first.
+    """
+    if not data:
+        return
+    engine = _engine(Program(_specs()[data[0] % 2]), capacity=8)
+    engine.set_rate(2.0)
+    now_ns = SECOND_NS
+    engine.turn(now_ns)
+    for later, datagram in _datagrams(data[1:]):
+        if later:
+            now_ns += SECOND_NS
+            engine.turn(now_ns)
+        engine.inject(datagram, PEER)
+    _finish(engine, now_ns)
+
+
+def _datagrams(data: bytes) -> Iterator[tuple[bool, bytes]]:
+    at = 0
+    while at + 2 <= len(data):
+        head = int.from_bytes(data[at : at + 2], "little")
+        length = head & 0x7FFF
+        yield bool(head & 0x8000), data[at + 2 : at + 2 + length]
+        at += 2 + length
+
+
+def _engine(program: Program, capacity: int) -> Engine:
+    return Engine(
+        program, remote=PEER, start_ns=0, seed=1, capacity=capacity, run_steps=20, max_block_bytes=2 << 20
+    )
+
+
+def drive(program: Program) -> None:
+    """Run a program for a short while against a peer that knows the stock call."""
+    engine = _engine(program, capacity=8)
+    engine.set_rate(2.0)
+    now_ns = SECOND_NS
+    engine.turn(now_ns)
+    for start_line in (b"INVITE sip:a SIP/2.0", b"SIP/2.0 180 R", b"SIP/2.0 200 OK", b"ACK sip:a SIP/2.0"):
+        engine.inject(
+            start_line + b"\r\nVia: x\r\nFrom: a;tag=1\r\nTo: <sip:b@c>;tag=2\r\nCall-ID: 1-0@127.0.0.1\r\n"
+            b"CSeq: 1 INVITE\r\n\r\n",
+            PEER,
+        )
+        now_ns += SECOND_NS
+        engine.turn(now_ns)
+    _finish(engine, now_ns)
+
+
+def _finish(engine: Engine, now_ns: int) -> None:
+    """Let time pass, force the end, and hold the books to their rules."""
+    for _ in range(3):
+        now_ns += 30 * SECOND_NS
+        engine.turn(now_ns)
+        engine.take_sent()
+    engine.quit(QuitLevel.QUIT_FORCED)
+    assert engine.turn(now_ns + 1), "a forced quit leaves no call open"
+    total = Snapshot(engine.snapshot(), Layout.from_dict(engine.layout()), 0, 0, 0, 0)
+    counters = total.counters()
+    causes = sum(n for name, n in counters.items() if name.startswith("failed_") and name != "failed_calls")
+    assert causes == counters["failed_calls"]
+    assert counters["failed_calls"] + counters["successful_calls"] == counters["calls_ended"]
+    assert counters["calls_ended"] == total.calls_created
+    assert total.call_length.count == counters["calls_ended"]
+
+
+_MESSAGE_WORDS = (
+    b"\r\n", b"\r\n\r\n", b"\n", b"\r\n ", b"SIP/2.0", b" SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n", b"INVITE ", b"ACK ",
+    b"BYE ", b"CANCEL ", b"Via: ", b"v:", b"From: ", b"To: ", b";tag=", b"Call-ID: ", b"i: ", b"CSeq: ", b"1 INVITE",
+    b"Content-Length: 0", b"<sip:a@b>", b'"', b"\\", b"///", b"1-0@127.0.0.1", b"\x1a", b"\x00",
+)  # fmt: skip
+_XML_WORDS = (
+    b"<send>", b"</send>", b"<![CDATA[", b"]]>", b"<recv request='INVITE'/>", b"<recv response='200'/>",
+    b"optional='true'", b"timeout='100'", b"ontimeout='1'", b"next='1'", b"<label id='1'/>", b"<pause/>",
+    b"milliseconds='5'", b"<nop counter='1'/>", b"start_rtd='1'", b"rtd='1'", b"chance='0.5'", b"[last_Via:]",
+    b"[len]", b"[call_id]", b"[cseq+1]", b"[", b"]", b"&amp;", b"&#0;", b"<!--", b"-->", b"crlf='true'", b"lost='10'",
+    b"retrans='500'", b"INVITE sip:a SIP/2.0\n", b"SIP/2.0 200 OK\n", b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
+)  # fmt: skip
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("parser", parse_one, _MESSAGE_WORDS, 2500, tuple((TESTS / "data" / "rfc4475").glob("*.dat"))),
+        Target("scenario", load_one, _XML_WORDS, 600, tuple((TESTS.parent / "scenarios").glob("*.xml"))),
+        Target("program", verify_one, (b"\x00", b"\x01", b"\x02", b"\xff", b"\x7f\xff"), 1000),
+        Target("engine", converse_one, _MESSAGE_WORDS, 1000),
+    )
+}
