@@ -1,0 +1,95 @@
+"""sippx and the real sipp call each other: every call succeeds and the messages are the same, field by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interop.pairs import SIPP, Side, normalised, run_pair
+
+pytestmark = [
+    pytest.mark.interop,
+    pytest.mark.skipif(SIPP is None, reason="the real sipp is not installed (Debian package sip-tester)"),
+]
+
+UAC_STARTS = {b"INVITE": "sent", b"ACK": "sent", b"BYE": "sent"}
+UAS_STARTS = [b"SIP/2.0 180", b"SIP/2.0 200"]
+MIXED = [("sippx", "sipp"), ("sipp", "sippx")]
+
+
+def assert_all_succeeded(sides: tuple[Side, Side], n_calls: int) -> None:
+    for side in sides:
+        assert side.code == 0, side.screen
+        assert side.stat_row["SuccessfulCall(C)"] == str(n_calls)
+        assert side.stat_row["FailedCall(C)"] == "0"
+
+
+@pytest.mark.parametrize(("uac", "uas"), MIXED)
+@pytest.mark.parametrize("batching", [(), ("--no-gso", "--no-gro"), ("--no-batch",)], ids=lambda words: "".join(words))
+def test_a_hundred_calls_succeed_both_ways(tmp_path: Path, uac: str, uas: str, batching: tuple[str, ...]) -> None:
+    words = {"uac_words" if uac == "sippx" else "uas_words": batching}
+    assert_all_succeeded(run_pair(tmp_path, uac, uas, n_calls=100, rate=200, **words), 100)
+
+
+@pytest.mark.parametrize(("uac", "uas"), MIXED)
+def test_calls_over_ipv6_succeed_both_ways(tmp_path: Path, uac: str, uas: str) -> None:
+    assert_all_succeeded(run_pair(tmp_path, uac, uas, ip="::1"), 20)
+
+
+@pytest.mark.parametrize(("uac", "uas"), MIXED)
+def test_calls_held_open_succeed_both_ways(tmp_path: Path, uac: str, uas: str) -> None:
+    assert_all_succeeded(run_pair(tmp_path, uac, uas, uac_words=("-d", "700")), 20)
+
+
+@pytest.mark.parametrize("ip", ["127.0.0.1", "::1"])
+def test_the_stock_call_is_the_same_on_the_wire(tmp_path: Path, ip: str) -> None:
+    sides = {}
+    for tool in ("sipp", "sippx"):
+        folder = tmp_path / tool
+        folder.mkdir()
+        sides[tool] = run_pair(folder, tool, tool, n_calls=1, ip=ip)
+    for side, starts in ((0, [b"INVITE", b"ACK", b"BYE"]), (1, UAS_STARTS)):
+        for start in starts:
+            theirs = normalised(sides["sipp"][side].first("sent", start))
+            ours = normalised(sides["sippx"][side].first("sent", start))
+            assert ours == theirs
+    bye_answers = [
+        normalised([data for way, data in sides[tool][1].messages if way == "sent"][-1]) for tool in ("sipp", "sippx")
+    ]
+    assert bye_answers[0] == bye_answers[1]
+
+
+@pytest.mark.parametrize(("uac", "uas"), MIXED)
+def test_both_sides_log_the_same_bytes(tmp_path: Path, uac: str, uas: str) -> None:
+    client, server = run_pair(tmp_path, uac, uas, n_calls=5)
+    for sender, receiver in ((client, server), (server, client)):
+        sent = sorted(data for way, data in sender.messages if way == "sent")
+        received = sorted(data for way, data in receiver.messages if way == "received")
+        assert sent == received
+        assert len(sent) == 15
+
+
+@pytest.mark.parametrize(("uac", "uas"), MIXED)
+@pytest.mark.parametrize("loser", ["uac", "uas"])
+def test_a_lossy_run_accounts_for_every_call(tmp_path: Path, uac: str, uas: str, loser: str) -> None:
+    lossy = ("-lost", "5")
+    client, server = run_pair(
+        tmp_path, uac, uas, n_calls=100, rate=100, **{f"{loser}_words": lossy},
+        **({"uas_words": ("-timeout", "15")} if loser == "uac" else {}),
+    ) if loser == "uac" else run_pair(
+        tmp_path, uac, uas, n_calls=100, rate=100, uas_words=(*lossy, "-timeout", "15"),
+    )  # fmt: skip
+    ended = int(client.stat_row["SuccessfulCall(C)"]) + int(client.stat_row["FailedCall(C)"])
+    assert ended == int(client.stat_row["TotalCallCreated"]) == 100
+    assert int(client.stat_row["SuccessfulCall(C)"]) >= 60
+    assert int(client.stat_row["Retransmissions(C)"]) + int(server.stat_row["Retransmissions(C)"]) > 0
+
+
+def test_the_statistics_file_has_the_same_columns(tmp_path: Path) -> None:
+    headers = {}
+    for tool in ("sipp", "sippx"):
+        folder = tmp_path / tool
+        folder.mkdir()
+        headers[tool] = [side.stat_header for side in run_pair(folder, tool, tool, n_calls=1)]
+    assert headers["sipp"] == headers["sippx"]
