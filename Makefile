@@ -28,14 +28,14 @@ test: $(STAMP)
 	$(BIN)/python -m pytest
 
 $(LINT_STAMP): $(STAMP)
-	$(PIP) install '.[lint]'
-	$(PIP) install --editable .
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["lint"], sep="\n")' \
+	    | $(PIP) install --requirement /dev/stdin
 	@touch $@
 
 lint: $(LINT_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cython-lint sippx/_core
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint sippx/_core
 
 # The core's tests on a build with AddressSanitizer and UBSan, in a copy of the tree.
 asan: $(STAMP)

@@ -33,6 +33,8 @@ extensions = [
     for path in sorted(Path("sippx/_core").glob("*.pyx"))
 ]
 
+jobs = int(os.environ.get("SIPPX_BUILD_JOBS", str(os.cpu_count() or 1)))
+
 setup(
     ext_modules=cythonize(
         extensions,
@@ -47,7 +49,8 @@ setup(
             **directives,
         },
         emit_linenums=mode != "release",
-        nthreads=int(os.environ.get("SIPPX_BUILD_JOBS", "0")),
+        nthreads=jobs,
         force=mode != "release",
     ),
+    options={"build_ext": {"parallel": jobs}},
 )
