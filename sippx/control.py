@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -98,6 +99,10 @@ class KeyReader:
     def __enter__(self) -> Self:
         self._is_open = self._enabled
         self._is_terminal = self._is_open and os.isatty(self._descriptor)
+        if self._is_terminal:
+            # before anything else changes the terminal: what is saved now is what it gets back
+            with contextlib.suppress(OSError, termios.error):
+                self._owns_terminal()
         return self
 
     def __exit__(

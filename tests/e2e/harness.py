@@ -348,7 +348,10 @@ class Peer:
     """
 
     def __init__(
-        self, answer: Callable[[bytes], Iterable[bytes]] = say_nothing, ip: str = "127.0.0.1"
+        self,
+        answer: Callable[[bytes], Iterable[bytes]] = say_nothing,
+        ip: str = "127.0.0.1",
+        port: int | None = None,
     ) -> None:
         self.received: list[bytes] = []
         self.arrived_s: list[float] = []
@@ -357,7 +360,7 @@ class Peer:
         self._answer = answer
         self.socket = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
-        self.socket.bind((ip, free_port(ip)))
+        self.socket.bind((ip, free_port(ip) if port is None else port))
         self.socket.settimeout(0.05)
         self.port: int = self.socket.getsockname()[1]
         self.address = f"[{ip}]:{self.port}" if ":" in ip else f"{ip}:{self.port}"

@@ -18,6 +18,8 @@ from .harness import (
     builtin_uas,
     free_port,
     header,
+    request,
+    response,
     running,
     say_nothing,
     scenario,
@@ -56,7 +58,7 @@ def test_an_unreachable_port_is_said_in_the_error_log_and_on_stderr(sippx: Calla
         *("-trace_err", "-error_file", "e.log"),
     )
     assert ended.code == 1, ended.text
-    assert "FailedMaxUDPRetrans" not in ended.err
+    assert "Traceback" not in ended.err
     assert "see 'e.log' file" in ended.err
 
 
@@ -228,8 +230,6 @@ def test_a_provisional_answer_stops_the_retransmission_of_an_invite() -> None:
 
 def test_a_repeated_request_is_answered_again_with_the_last_answer_to_it() -> None:
     with running(builtin_uas(timewait_ms=5000)) as server, Peer() as client:
-        from .harness import request
-
         invite = request("INVITE", "again@test")
         client.send(invite, server.runner.local_port)
         first = client.wait_for("200")[0]
@@ -256,8 +256,6 @@ def test_a_repeated_200_is_acknowledged_again() -> None:
             Scenario.builtin("uac"), remote_host=peer.address, max_calls=1, rate=1000.0, pause_ms=1000
         ) as client,
     ):
-        from .harness import response
-
         invite = peer.wait_for("INVITE")[0]
         peer.wait_for("ACK")
         for _ in range(2):
