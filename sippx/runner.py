@@ -269,7 +269,10 @@ class Runner:
         if options.max_calls == 0:
             engine.quit(codes.QuitLevel.QUIT_SOFT)
         applied_rate: float | None = None
-        next_stat_s = start_s
+        period_s = options.stat_period_ms / 1000 or float("inf")
+        next_stat_s = start_s + period_s
+        if self._stat_file is not None:
+            self._stat_file.write(self._snapshot(), self._rate)
         while True:
             if self._rate != applied_rate:
                 self._apply_rate()
@@ -279,7 +282,6 @@ class Runner:
             now_s = time.monotonic()
             if self._stat_file is not None and (now_s >= next_stat_s or state == "finished"):
                 self._stat_file.write(self._snapshot(), self._rate)
-                period_s = options.stat_period_ms / 1000 or float("inf")
                 next_stat_s = now_s + period_s
             if state == "finished":
                 return

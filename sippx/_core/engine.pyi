@@ -1,3 +1,5 @@
+"""Typed view of engine.pyx: the event loop that runs one Program over one socket or a memory link."""
+
 from typing import Literal
 
 from numpy import uint64
@@ -6,18 +8,15 @@ from numpy.typing import NDArray
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
 
-Address = tuple[int, bytes, int] | tuple[int, bytes, int, int]
+_Address = tuple[int, bytes, int] | tuple[int, bytes, int, int]
 
 class Engine:
-    program: Program
-    ring: TraceRing
-    words: NDArray[uint64]
     def __init__(
         self,
         program: Program,
         *,
         fd: int | None = None,
-        remote: Address | None = None,
+        remote: _Address | None = None,
         ring: TraceRing | None = None,
         trace_mask: int = 0,
         gso: bool = True,
@@ -40,10 +39,16 @@ class Engine:
         start_ns: int | None = None,
         seed: int | None = None,
     ) -> None: ...
+    @property
+    def program(self) -> Program: ...
+    @property
+    def ring(self) -> TraceRing: ...
+    @property
+    def words(self) -> NDArray[uint64]: ...
     def run(self, slice_ns: int) -> Literal["running", "finished", "interrupted"]: ...
     def turn(self, now_ns: int) -> bool: ...
     def next_event_ns(self) -> int | None: ...
-    def inject(self, data: bytes, source: Address) -> None: ...
+    def inject(self, data: bytes, source: _Address) -> None: ...
     def take_sent(self) -> list[tuple[bytes, tuple[int, bytes, int]]]: ...
     def set_rate(self, calls_per_s: float) -> None: ...
     def pause(self, paused: bool) -> None: ...

@@ -1,10 +1,13 @@
+"""Typed view of parser.pyx: one parsed message and the parser's benchmark."""
+
 from collections.abc import Iterable
 
 STATUS_NAMES: dict[int, str]
 
 class ParsedMessage:
-    status: str
     def __init__(self, data: bytes) -> None: ...
+    @property
+    def status(self) -> str: ...
     @property
     def is_request(self) -> bool: ...
     @property

@@ -1,3 +1,5 @@
+"""Typed view of ring.pyx: the trace ring between the engine's thread and the tracer's."""
+
 class TraceRing:
     def __init__(self, size_bytes: int = ...) -> None: ...
     @property

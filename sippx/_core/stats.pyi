@@ -1,3 +1,5 @@
+"""Typed view of stats.pyx: histograms and repartition tables on arrays of Python's."""
+
 from collections.abc import Iterable
 
 from numpy import uint64

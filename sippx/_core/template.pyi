@@ -1,3 +1,5 @@
+"""Typed view of template.pyx: rendering of one template."""
+
 from typing import Any
 
 from numpy.typing import NDArray

@@ -1,3 +1,5 @@
+"""Typed view of udp.pyx: batched I/O on a socket, as tests drive it."""
+
 from collections.abc import Iterable
 
 class UdpBatch:

@@ -269,7 +269,9 @@ def test_terminal_is_restored_when_the_run_raises() -> None:
 
 
 def test_terminal_is_restored_after_an_interrupt() -> None:
-    output, _ = run_on_terminal("draw()\nimport signal\nsignal.raise_signal(signal.SIGINT)")
+    output, _ = run_on_terminal(
+        "draw()\nimport signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nsignal.raise_signal(signal.SIGINT)"
+    )
     assert output.index("\x1b[?1049l") < output.index("KeyboardInterrupt")
 
 

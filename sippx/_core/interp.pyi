@@ -1,0 +1,1 @@
+"""Typed view of interp.pyx: the scenario interpreter; nothing of it is visible from Python."""
