@@ -152,10 +152,11 @@ def run_pair(tool: Tool, rate: int, seconds: float, folder: Path, start_cpu_s: f
     if look_at_s:
         time.sleep(look_at_s)
         uac_rss, uas_rss = resident_bytes(uac.process.pid), resident_bytes(uas.process.pid)
-    _, uac_cpu_s = wait_cpu(uac.process, seconds * 2 + hold_ms / 1000 + 20)
+    # a run that takes longer is not clean, whatever else comes of it
+    _, uac_cpu_s = wait_cpu(uac.process, seconds * 1.2 + hold_ms / 1000 + 6)
     wall_s = time.monotonic() - begin
     uas.process.send_signal(signal.SIGUSR1)
-    _, uas_cpu_s = wait_cpu(uas.process, UAS_TIMEWAIT_S + 40)
+    _, uas_cpu_s = wait_cpu(uas.process, UAS_TIMEWAIT_S + 6)
     row, uas_row = last_row(folder / "uac.csv"), last_row(folder / "uas.csv")
     successful = int(row.get("SuccessfulCall(C)", 0))
     elapsed_s = active_seconds(folder / "uac.csv", wall_s)
