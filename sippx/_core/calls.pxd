@@ -94,7 +94,9 @@ cdef struct resting_t:
     uint16_t cause_recv_step
     uint8_t flags                # CallFlag
     uint8_t gone                 # woken: only waits to be taken off the queue
-    uint32_t reserved
+    uint16_t peer_port           # of an IPv4 peer, network order; calls of others do not rest
+    uint16_t reserved
+    uint8_t peer_ip[4]
 
 cdef struct dead_t:
     uint64_t hash
@@ -172,7 +174,8 @@ cdef void calls_close(calls_t* c, call_t* call, bint remember, uint32_t reason, 
 cdef void calls_expire_dead(calls_t* c, uint32_t now_ms) noexcept nogil
 
 # Puts a call to rest until expiry_ms (not before that of any call resting already); False where it must
-# go on as a full record. Frees the record; both timers must have been cancelled.
+# go on as a full record: its peer has an IPv6 address, or its last message was not answered by a send (only
+# a full record remembers both fingerprints). Frees the record; both timers must have been cancelled.
 cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogil
 
 # A full record again, at its timewait with no timer set; NULL where there is no room.

@@ -9,7 +9,7 @@ from sippx._core.blocks cimport (
 )
 from sippx._core.hash cimport hash_bytes
 from sippx._core.linux cimport (
-    MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
+    AF_INET, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
 )
 
 cdef enum:
@@ -359,6 +359,8 @@ cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogi
     cdef resting_t* r
     cdef slots_t* table
     cdef uint64_t* slot
+    if call.remote.family != AF_INET or call.last_recv_hash != 0:
+        return False
     if c.resting_youngest != NO_FREE and <int32_t> (expiry_ms - c.resting[c.resting_youngest].expiry_ms) < 0:
         return False
     if i != NO_FREE:
@@ -381,6 +383,8 @@ cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogi
     r.cause_recv_step = call.cause_recv_step
     r.flags = call.flags
     r.gone = False
+    r.peer_port = call.remote.port
+    memcpy(r.peer_ip, call.remote.ip, 4)
     slot = entry_slot(c, call.hash, call.index, &table)
     slot[0] = tag_of(call.hash) << 32 | VALUE_RESTING | i
     if c.resting_youngest == NO_FREE:
@@ -396,13 +400,16 @@ cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogi
 cdef call_t* calls_wake(calls_t* c, uint64_t resting, span_t call_id) noexcept nogil:
     cdef resting_t* r = &c.resting[resting]
     cdef call_t* call
-    forget(c, r.hash, VALUE_RESTING | resting)
     call = calls_open(c, call_id, r.hash, r.start_ns)
+    if call == NULL:
+        return NULL              # it rests on; the message is lost like a datagram
+    forget(c, r.hash, VALUE_RESTING | resting)
     r.gone = True
     c.n_resting -= 1
     c.n_open -= 1                # calls_open counted it again
-    if call == NULL:
-        return NULL
+    call.remote.family = AF_INET
+    call.remote.port = r.peer_port
+    memcpy(call.remote.ip, r.peer_ip, 4)
     call.cause_hash = r.cause_hash
     call.call_number = r.call_number
     call.cseq = r.cseq
@@ -553,6 +560,7 @@ cdef class CallTable:
         cdef uint32_t i = self._find(call_id, &other)
         if i > CALL_FOUND_MAX:
             raise KeyError(call_id)
+        call_at(&self.c, i).remote.family = AF_INET
         return calls_rest(&self.c, call_at(&self.c, i), expiry_ms)
 
     def wake(self, bytes call_id not None):

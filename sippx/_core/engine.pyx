@@ -37,7 +37,7 @@ from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS, hist_reco
 from sippx._core.template cimport render_ctx_t, template_render
 from sippx._core.udp cimport (
     FALLBACK_GRO, FALLBACK_GSO, FALLBACK_RECVMMSG, FALLBACK_SENDMMSG, UDP_RX_STRIDE, udp_drain_errors, udp_free,
-    udp_init, udp_receive, udp_send_outbox, udp_t,
+    udp_init, udp_read_drops, udp_receive, udp_send_outbox, udp_t,
 )
 from sippx._core.wheel cimport wheel_advance, wheel_init, wheel_next, wheel_node_t, wheel_pop
 
@@ -129,6 +129,7 @@ cdef void collect_udp_counters(engine_t* e) noexcept nogil:
     cdef udp_t* u = e.udp
     cdef span_t none = span_of(<const char*> b"", 0)
     cdef uint64_t n_new
+    udp_read_drops(u)
     rt.counters[<int> COUNT_DATAGRAMS_SENT] = u.n_sent
     rt.counters[<int> COUNT_BYTES_SENT] = u.n_sent_bytes
     rt.counters[<int> COUNT_BYTES_RECEIVED] = u.n_received_bytes
@@ -355,7 +356,6 @@ cdef void deliver(engine_t* e, uint32_t i, const address_t* source) noexcept nog
         expiry_ms = rt.calls.resting[other].expiry_ms
         call = calls_wake(&rt.calls, other, e.keys[i])
         if call != NULL:
-            call.remote = source[0]
             interp_woken(rt, call, expiry_ms, m)
         else:
             count(rt, COUNT_CALLS_REFUSED)

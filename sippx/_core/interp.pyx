@@ -533,6 +533,8 @@ cdef void accept(runtime_t* rt, call_t* call, uint32_t i, msg_t* m, uint64_t fin
     if m.kind == MSG_RESPONSE and m.status_code == 200:
         call.flags |= CALL_ACK_PENDING
     if s.flags & STEP_KEEP_STATE:
+        if call.state == CALL_BLOCKED and not wheel_is_scheduled(&call.retrans_timer):
+            run(rt, call, NULL)      # the send that waited for this answer goes on
         return
     note_received(call, m)
     call.last_recv_hash = fingerprint

@@ -27,6 +27,9 @@ cdef extern from *:
     #ifndef UDP_GRO
     #define UDP_GRO 104
     #endif
+    #ifndef SO_MEMINFO
+    #define SO_MEMINFO 55
+    #endif
     #ifndef SOL_UDP
     #define SOL_UDP 17
     #endif
@@ -111,6 +114,8 @@ cdef extern from *:
     int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE, MADV_DONTNEED
     void* MAP_FAILED
 
+    int SO_MEMINFO
+    int getsockopt(int fd, int level, int name, void* value, socklen_t* size) nogil
     int setsockopt(int fd, int level, int name, const void* value, socklen_t size) nogil
     ssize_t sendmsg(int fd, const msghdr* msg, int flags) nogil
     ssize_t recvmsg(int fd, msghdr* msg, int flags) nogil

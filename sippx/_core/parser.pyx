@@ -380,6 +380,8 @@ cdef int parse_headers(msg_t* m, const char* data, uint32_t len) noexcept nogil:
             add_line(m, start, len)
         elif m.headers_end > start:
             m.headers_end = start
+    elif start < len:
+        m.folded = True
     return PARSE_OK
 
 

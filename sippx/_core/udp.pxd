@@ -62,5 +62,8 @@ cdef void udp_send_outbox(udp_t* u, outbox_t* o) noexcept nogil
 # Buffers filled (u.rx_*), 0 where nothing is waiting.
 cdef uint32_t udp_receive(udp_t* u) noexcept nogil
 
+# Brings n_socket_drops up to date: SO_RXQ_OVFL tells of drops only with a datagram that comes after them.
+cdef void udp_read_drops(udp_t* u) noexcept nogil
+
 # Takes ICMP errors off the socket's error queue and counts them; u.last_icmp_errno is the newest.
 cdef void udp_drain_errors(udp_t* u) noexcept nogil

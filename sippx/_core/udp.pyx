@@ -16,6 +16,8 @@ from sippx._core.outbox cimport (
 cdef enum:
     CONGESTION_RETRIES = 3       # waits for a full send buffer before a datagram is given up
     CONGESTION_WAIT_MS = 2
+    SK_MEMINFO_DROPS = 8         # <linux/sock_diag.h>
+    SK_MEMINFO_WORDS = 9
 
 cdef extern from "<poll.h>" nogil:
     struct pollfd:
@@ -295,6 +297,13 @@ cdef uint32_t udp_receive(udp_t* u) noexcept nogil:
         u.n_received_bytes += u.rx_len[i]
     u.rx_n = n
     return n
+
+
+cdef void udp_read_drops(udp_t* u) noexcept nogil:
+    cdef uint32_t[SK_MEMINFO_WORDS] info
+    cdef socklen_t size = sizeof(info)
+    if getsockopt(u.fd, SOL_SOCKET, SO_MEMINFO, info, &size) == 0 and size >= sizeof(info):
+        u.n_socket_drops = info[SK_MEMINFO_DROPS]
 
 
 cdef void udp_drain_errors(udp_t* u) noexcept nogil:
