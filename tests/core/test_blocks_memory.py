@@ -68,3 +68,15 @@ def test_churn_maps_no_more_memory() -> None:
             assert address is not None
             blocks.release(address, n)
     assert blocks.n_bytes == n_bytes
+
+
+def test_no_block_ends_within_reading_distance_of_its_chunk() -> None:
+    chunk_bytes = 1 << 20
+    for size in (64, 704, 2048, 4096, 65_536, 131_072):
+        blocks = Blocks(8 << 20)
+        first = blocks.acquire(size)
+        assert first is not None
+        base = first & ~4095
+        while (address := blocks.acquire(size)) is not None and blocks.n_bytes == chunk_bytes:
+            assert base <= address
+            assert address + size + READABLE_PAST_END <= base + chunk_bytes

@@ -359,9 +359,9 @@ class Peer:
         self.errors: list[BaseException] = []
         self._answer = answer
         self.socket = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)  # as far as the kernel allows
         self.socket.bind((ip, free_port(ip) if port is None else port))
-        self.socket.settimeout(0.05)
+        self.socket.settimeout(0.02)
         self.port: int = self.socket.getsockname()[1]
         self.address = f"[{ip}]:{self.port}" if ":" in ip else f"{ip}:{self.port}"
         self._stopping = threading.Event()
@@ -395,10 +395,12 @@ class Peer:
         return self.of(name)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while True:
             try:
                 datagram, source = self.socket.recvfrom(70_000)
             except (TimeoutError, ConnectionError):
+                if self._stopping.is_set():  # and what was already on its way has been read
+                    return
                 continue
             self.arrived_s.append(time.monotonic())
             self.sources.append(source)

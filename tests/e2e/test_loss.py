@@ -58,6 +58,7 @@ def test_the_lost_attribute_of_a_send_overrules_the_option(lost: str, n_sent: in
                 lost_percent=100 - int(lost),
             ),
         )
+        wait_until(lambda: len(peer.received) >= n_sent, "what was sent")
     assert len(peer.received) == n_sent
     assert result.steps[0].tolist() == [20, 0, 0, 0, 20 - n_sent]
     assert result.n_successful == 20
