@@ -20,6 +20,7 @@ from .harness import (
     say_nothing,
     scenario,
     send_step,
+    wait_until,
 )
 
 
