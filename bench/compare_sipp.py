@@ -224,25 +224,35 @@ def highest_clean_rate(
 class Figures:
     """All that is measured of one tool."""
 
+    start_cpu_s: float = 0.0
     best: Outcome | None = None
     common: list[Outcome] = field(default_factory=list)
     held: Outcome | None = None
     no_load: tuple[int, int] = (0, 0)
 
 
+def measure_common_rate(tools: Sequence[Tool], results: dict[str, Figures], arguments: argparse.Namespace,
+                        folder: Path, log: Callable[[str], None]) -> None:
+    """CPU a call at one rate for all tools, in turn, so that a machine that drifts slows all of them alike."""
+    for _ in range(arguments.tries):
+        for tool in tools:
+            figures = results[tool.name]
+            outcome = run_pair(tool, arguments.common_rate, 8, folder, figures.start_cpu_s)
+            figures.common.append(outcome)
+            log(f"  {tool.name} at {arguments.common_rate:,}/s: CPU a call {outcome.uac_cpu_us:.1f} us uac, "
+                f"{outcome.uas_cpu_us:.1f} us uas")  # fmt: skip
+
+
 def measure(tool: Tool, arguments: argparse.Namespace, folder: Path, log: Callable[[str], None]) -> Figures:
-    """Everything of one tool."""
+    """What is measured of one tool by itself."""
     figures = Figures()
-    start_cpu_s = statistics.median(idle_cpu_s(tool, folder) for _ in range(3))
+    start_cpu_s = figures.start_cpu_s = statistics.median(idle_cpu_s(tool, folder) for _ in range(3))
     log(f"  {tool.name}: {start_cpu_s * 1000:.0f} ms of CPU to start and stop (taken off)")
     first = 8_000 if tool.name == "sipp" else 100_000
     if "rate" in arguments.what:
         figures.best = highest_clean_rate(
             lambda rate: run_pair(tool, rate, arguments.seconds, folder, start_cpu_s), first, arguments.tries, log
         )
-    if "cpu" in arguments.what:
-        for _ in range(arguments.tries):
-            figures.common.append(run_pair(tool, arguments.common_rate, 8, folder, start_cpu_s))
     if "memory" in arguments.what:
         n_calls, rate = 50_000, 5_000
         empty = run_pair(tool, 100, 1, folder, start_cpu_s, hold_ms=3000, look_at_s=2.0)
@@ -320,6 +330,8 @@ def main() -> None:
         for tool in tools:
             log(f"{tool.name}:")
             results[tool.name] = measure(tool, arguments, folder, log)
+        if "cpu" in arguments.what:
+            measure_common_rate(tools, results, arguments, folder, log)
         if "plain" in arguments.what:
             log("sippx without GSO and GRO:")
             plain = Tool("sippx", (*sippx, "--no-gso", "--no-gro"))

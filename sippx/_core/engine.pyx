@@ -1,7 +1,7 @@
 # sippx/_core/engine.pyx: the event loop: pace, flush, wait, receive, expire, flush. No SIP syntax in it.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport errno
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset
 
@@ -21,8 +21,9 @@ from sippx._core.interp cimport (
     interp_deliver, interp_give_up, interp_rested, interp_retransmit, interp_start, interp_timer, interp_woken,
 )
 from sippx._core.linux cimport (
-    AF_INET, AF_INET6, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLIN, close, epoll_create1, epoll_ctl,
-    epoll_event, epoll_wait_ns,
+    AF_INET, AF_INET6, CLOCK_MONOTONIC, EINTR, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLIN, TFD_CLOEXEC,
+    TFD_NONBLOCK, TFD_TIMER_ABSTIME, close, epoll_create1, epoll_ctl, epoll_event, epoll_wait, itimerspec,
+    timerfd_create, timerfd_settime,
 )
 from sippx._core.message cimport MSG_REQUEST, msg_t
 from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_clear, outbox_free, outbox_init, outbox_t
@@ -49,7 +50,10 @@ cdef enum:
     CALL_ID_CAP = 1024
     ERROR_EXCERPT = 512          # bytes of a stray datagram that reach the error log
     STARTS_AHEAD = 8             # Call-IDs made ahead of their calls
+    STARTS_PER_QUANTUM = 64      # calls that may be due together before the quantum gets shorter
     STARTS_PER_TURN = 256        # calls opened before the socket is looked at again
+    NO_SLEEP_NS = 3000           # a wait that ends sooner found the message there
+    REST_SLACK_MS = 16           # resting calls do nothing when they end: they wait for a turn that comes anyway
 
 
 cdef struct memory_link_t:
@@ -65,17 +69,23 @@ cdef struct engine_t:
     udp_t* udp                   # NULL: memory link
     memory_link_t link
     int epoll_fd
+    int timer_fd
+    uint64_t timer_at_ns         # when timer_fd wakes epoll: not reset by every wait, which is dear on virtual CPUs
     # pacing: due(now) = base_calls + (now - base_ns) * calls_per_ns
     double calls_per_ns
     uint64_t base_ns
     double base_calls
     uint64_t n_paced             # due calls dealt with: started or held back by the limit
-    uint64_t quantum_ns          # least time between two looks at the schedule
+    # An idle engine starts calls at least quantum_ns apart: what falls due meanwhile starts with one wake-up and
+    # leaves in one segmented send. One that is busy anyway starts them as they fall due.
+    uint64_t quantum_ns
+    uint64_t resolution_ns       # -timer_resol: the longest quantum
     uint64_t last_pace_ns
     uint64_t limit               # open calls, 0 none
     uint64_t max_calls           # 0 none
     uint32_t quit_level
     bint paused
+    bint is_idle                 # messages come more rarely than turns: sleep before looking at the socket
     # what udp counted when we looked last
     uint64_t seen_sent, seen_sent_bytes, seen_errors, seen_congested, seen_icmp, seen_receive_errors
     uint64_t seen_send_calls, seen_receive_calls, seen_received_bytes
@@ -254,8 +264,11 @@ cdef bint pace(engine_t* e) noexcept nogil:
     cdef uint32_t n = 0, i, n_ahead
     if not rt.program.is_client or e.paused or e.calls_per_ns <= 0 or not may_open(e):
         return False
-    e.last_pace_ns = rt.now_ns
+    if e.is_idle and rt.now_ns < e.last_pace_ns + e.quantum_ns:
+        return False
     due = <uint64_t> due_calls(e, rt.now_ns)
+    if e.n_paced < due:
+        e.last_pace_ns = rt.now_ns
     while e.n_paced < due and n < STARTS_PER_TURN:
         n_ahead = <uint32_t> (due - e.n_paced) if due - e.n_paced < STARTS_AHEAD else STARTS_AHEAD
         prepare_starts(e, n_ahead)
@@ -406,16 +419,16 @@ cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint3
             break
 
 
-cdef bint receive(engine_t* e) noexcept nogil:
-    """Takes one batch off the socket; True where there may be more."""
+cdef uint32_t receive(engine_t* e) noexcept nogil:
+    """Takes one batch off the socket: buffers that came; there may be more behind a full batch only."""
     cdef udp_t* u = e.udp
     cdef uint32_t i, n = udp_receive(u)
     if n == 0:
-        return False
+        return 0
     e.rt.now_ns = monotonic_ns()
     for i in range(n):
         take_datagrams(e, u.rx_bytes + i * UDP_RX_STRIDE, u.rx_len[i], u.rx_segment[i], &u.rx_source[i])
-    return True
+    return n
 
 # --------------------------------------------------------------------------- timers and the turn
 
@@ -440,7 +453,7 @@ cdef void expire(engine_t* e) noexcept nogil:
         interp_timer(rt, <call_t*> node)
     r = calls_rested(&rt.calls, now_ms(rt))
     while r != NULL:
-        interp_rested(rt, r.start_ns)
+        interp_rested(rt, r)
         calls_end_rest(&rt.calls, True, now_ms(rt))
         r = calls_rested(&rt.calls, now_ms(rt))
     calls_expire_dead(&rt.calls, now_ms(rt))
@@ -454,7 +467,7 @@ cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil:
     if rt.calls.n_resting > 0:
         # the queue's head may have been woken meanwhile: a wake-up too many does no harm
         left_ms = <int32_t> (rt.calls.resting[rt.calls.resting_oldest].expiry_ms - now_ms(rt))
-        b = now_ms(rt) + <uint64_t> (left_ms if left_ms > 0 else 0)
+        b = now_ms(rt) + <uint64_t> (left_ms if left_ms > 0 else 0) + REST_SLACK_MS
         if b < a:
             a = b
     return ~0ULL if a == ~0ULL else rt.start_ns + a * NS_PER_MS
@@ -471,7 +484,7 @@ cdef void give_up_calls(engine_t* e) noexcept nogil:
     while rt.calls.n_resting > 0:
         r = calls_rested(&rt.calls, rt.calls.resting[rt.calls.resting_oldest].expiry_ms)
         if r != NULL:
-            interp_rested(rt, r.start_ns)
+            interp_rested(rt, r)
             calls_end_rest(&rt.calls, True, now_ms(rt))
 
 
@@ -491,14 +504,40 @@ cdef void update_gauges(engine_t* e) noexcept nogil:
         collect_udp_counters(e)
 
 
+cdef int sleep_until(engine_t* e, uint64_t wake_ns) noexcept nogil:
+    """Waits for a message (1), wake_ns or a little before (0), or a signal (2)."""
+    cdef epoll_event[4] events
+    cdef itimerspec at
+    cdef uint64_t begin_ns = monotonic_ns()
+    cdef int i, n, status = 0
+    if begin_ns >= wake_ns:
+        return 0
+    if e.timer_at_ns > wake_ns or e.timer_at_ns <= begin_ns:
+        memset(&at, 0, sizeof(at))
+        at.it_value.tv_sec = <long> (wake_ns // 1000000000)
+        at.it_value.tv_nsec = <long> (wake_ns % 1000000000)
+        timerfd_settime(e.timer_fd, TFD_TIMER_ABSTIME, &at, NULL)
+        e.timer_at_ns = wake_ns
+    n = epoll_wait(e.epoll_fd, events, 4, -1)
+    if n < 0 and errno == EINTR:
+        return 2
+    for i in range(n):
+        if events[i].data.fd == e.timer_fd:
+            continue
+        status = 1
+        e.is_idle = monotonic_ns() - begin_ns > NO_SLEEP_NS
+        if unlikely(events[i].events & EPOLLERR):
+            udp_drain_errors(e.udp)
+    return status
+
+
 cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) noexcept nogil:
     """Turns until end_ns, the end of the test (1), or a signal (2)."""
     cdef runtime_t* rt = &e.rt
-    cdef epoll_event[4] events
     cdef uint64_t wake, t
-    cdef uint32_t k
-    cdef int n
-    cdef bint more, more_due
+    cdef uint32_t k, n
+    cdef int status
+    cdef bint more_due
     rt.now_ns = monotonic_ns()
     while True:
         if unlikely(e.quit_level >= QUIT_FORCED and rt.calls.n_open > 0):
@@ -517,23 +556,20 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
         if t < wake:
             wake = t
         n = 0
-        if not more_due and wake > rt.now_ns:
-            more = receive(e)
-            if not more:
-                n = epoll_wait_ns(e.epoll_fd, events, 4, <int64_t> (wake - rt.now_ns))
-                if n < 0 and errno == EINTR:
-                    return 2
-                if n > 0:
-                    if unlikely(events[0].events & EPOLLERR):
-                        udp_drain_errors(e.udp)
-                    more = receive(e)
-        else:
-            more = receive(e)
+        if more_due or wake <= rt.now_ns or not e.is_idle:
+            n = receive(e)
+            e.is_idle = n == 0
+        if n == 0 and not more_due and wake > rt.now_ns:
+            status = sleep_until(e, wake)
+            if status == 2:
+                return 2
+            if status == 1:
+                n = receive(e)
         k = 1
-        while more and k < max_receive_batches:
+        while n == e.udp.rx_batch and k < max_receive_batches:
             # messages made so far leave before the next batch is looked at: the peer works meanwhile
             flush_udp(rt)
-            more = receive(e)
+            n = receive(e)
             k += 1
         rt.now_ns = monotonic_ns()
         expire(e)
@@ -586,6 +622,7 @@ cdef class Engine:
         if self.e == NULL:
             raise MemoryError
         self.e.epoll_fd = -1
+        self.e.timer_fd = -1
         self.program = program
         self.ring = ring if ring is not None else TraceRing(65536)
         self.max_receive_batches = max(max_receive_batches, 1)
@@ -608,7 +645,7 @@ cdef class Engine:
         rt.start_ns = monotonic_ns() if start_ns is None else start_ns
         rt.now_ns = rt.start_ns
         self.e.base_ns = rt.start_ns
-        self.e.quantum_ns = timer_resolution_ns
+        self.e.resolution_ns = timer_resolution_ns
         if remote is not None:
             rt.remote = make_address(remote)
         elif program.p.is_client:
@@ -659,10 +696,16 @@ cdef class Engine:
         if self.e.udp == NULL or udp_init(self.e.udp, fd, gso, gro, batch) != 0:
             raise MemoryError
         self.e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
+        self.e.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
         memset(&event, 0, sizeof(event))
         event.events = EPOLLIN | EPOLLERR
         event.data.fd = fd
-        if self.e.epoll_fd < 0 or epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+        if self.e.epoll_fd < 0 or self.e.timer_fd < 0 or epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
+            raise OSError(errno, os.strerror(errno))
+        # edge-triggered: each time it is set it wakes once, without being read
+        event.events = EPOLLIN | EPOLLET
+        event.data.fd = self.e.timer_fd
+        if epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, self.e.timer_fd, &event) != 0:
             raise OSError(errno, os.strerror(errno))
 
     def __dealloc__(self):
@@ -670,6 +713,8 @@ cdef class Engine:
             return
         if self.e.epoll_fd >= 0:
             close(self.e.epoll_fd)
+        if self.e.timer_fd >= 0:
+            close(self.e.timer_fd)
         if self.e.udp != NULL:
             udp_free(self.e.udp)
             free(self.e.udp)
@@ -752,6 +797,9 @@ cdef class Engine:
             raise ValueError(f"rate {calls_per_s} calls/s out of 0..1e12")
         rebase(self.e, self._now())
         self.e.calls_per_ns = calls_per_s * 1e-9
+        self.e.quantum_ns = self.e.resolution_ns
+        if calls_per_s > 0:
+            self.e.quantum_ns = min(self.e.resolution_ns, <uint64_t> (STARTS_PER_QUANTUM * 1e9 / calls_per_s))
 
     def pause(self, bint paused):
         """Stops opening calls, or goes on; calls that fell due in between are left out."""

@@ -5,7 +5,7 @@
 # After any of these calls the call may have ended: its pointer is dead.
 from libc.stdint cimport uint32_t, uint64_t
 
-from sippx._core.calls cimport call_t
+from sippx._core.calls cimport call_t, resting_t
 from sippx._core.message cimport msg_t
 from sippx._core.runtime cimport runtime_t
 
@@ -20,7 +20,7 @@ cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil
 cdef void interp_retransmit(runtime_t* rt, call_t* call) noexcept nogil
 
 # A call whose rest (final timewait, see calls_rest) is over has succeeded.
-cdef void interp_rested(runtime_t* rt, uint64_t start_ns) noexcept nogil
+cdef void interp_rested(runtime_t* rt, const resting_t* r) noexcept nogil
 
 # A message for a resting call that was just woken: it goes on waiting until engine tick expiry_ms.
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil

@@ -283,10 +283,12 @@ cdef inline bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms)
     return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
 
 
-cdef void interp_rested(runtime_t* rt, uint64_t start_ns) noexcept nogil:
+cdef void interp_rested(runtime_t* rt, const resting_t* r) noexcept nogil:
+    # ends when its time was over, however late the engine looks; a forced quit ends it before
+    cdef uint64_t end_ns = rt.start_ns + <uint64_t> r.expiry_ms * NS_PER_MS
     count(rt, COUNT_SUCCESSFUL_CALLS)
     count(rt, COUNT_CALLS_ENDED)
-    record(rt, rt.program.n_rtds, rt.now_ns - start_ns)
+    record(rt, rt.program.n_rtds, (end_ns if end_ns < rt.now_ns else rt.now_ns) - r.start_ns)
 
 
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil:

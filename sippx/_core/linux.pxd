@@ -14,6 +14,7 @@ cdef extern from *:
     #include <sys/types.h>
     #include <sys/socket.h>
     #include <sys/epoll.h>
+    #include <sys/timerfd.h>
     #include <sys/mman.h>
     #include <sys/syscall.h>
     #include <netinet/in.h>
@@ -33,23 +34,6 @@ cdef extern from *:
     #ifndef SOL_UDP
     #define SOL_UDP 17
     #endif
-    #ifndef __NR_epoll_pwait2
-    #define __NR_epoll_pwait2 441
-    #endif
-    /* waits ns nanoseconds; kernels before 5.11 have milliseconds only (rounded up) */
-    static inline int sippx_epoll_wait_ns(int fd, struct epoll_event *ev, int n, int64_t ns) {
-        static int has_pwait2 = 1;   /* a fact about the kernel, the same for every engine */
-        if (ns == 0)
-            return epoll_wait(fd, ev, n, 0);
-        if (has_pwait2) {
-            struct timespec t = { .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
-            int r = (int)syscall(__NR_epoll_pwait2, fd, ev, n, &t, NULL, 0);
-            if (r >= 0 || errno != ENOSYS)
-                return r;
-            has_pwait2 = 0;
-        }
-        return epoll_wait(fd, ev, n, (int)((ns + 999999) / 1000000));
-    }
     #endif
     """
     ctypedef uint32_t socklen_t
@@ -104,11 +88,15 @@ cdef extern from *:
     struct timespec:
         long tv_sec
         long tv_nsec
+    struct itimerspec:
+        timespec it_interval
+        timespec it_value
 
     int AF_INET, AF_INET6, SOCK_DGRAM, SOL_SOCKET, SOL_UDP, IPPROTO_IP, IPPROTO_IPV6
     int UDP_SEGMENT, UDP_GRO, SO_RXQ_OVFL, IP_RECVERR, IPV6_RECVERR
     int MSG_DONTWAIT, MSG_ERRQUEUE, MSG_TRUNC
-    int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC
+    int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC, EPOLLET
+    int CLOCK_MONOTONIC, TFD_TIMER_ABSTIME, TFD_NONBLOCK, TFD_CLOEXEC
     int EAGAIN, EWOULDBLOCK, EINTR, EIO, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, ENOSYS, ECONNREFUSED, EPERM
     int EOPNOTSUPP, ENOPROTOOPT
     int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE, MADV_DONTNEED
@@ -128,7 +116,9 @@ cdef extern from *:
     size_t CMSG_SPACE(size_t n) nogil
     int epoll_create1(int flags) nogil
     int epoll_ctl(int epfd, int op, int fd, epoll_event* event) nogil
-    int epoll_wait_ns "sippx_epoll_wait_ns"(int epfd, epoll_event* events, int n, int64_t ns) nogil
+    int epoll_wait(int epfd, epoll_event* events, int n, int timeout_ms) nogil
+    int timerfd_create(int clock, int flags) nogil
+    int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old) nogil
     int close(int fd) nogil
     void* mmap(void* addr, size_t n, int prot, int flags, int fd, long off) nogil
     int munmap(void* addr, size_t n) nogil

@@ -59,7 +59,7 @@ cdef void udp_free(udp_t* u) noexcept nogil
 # Sends every group; datagrams the kernel refuses are counted, never retried here: SIP's timers do that.
 cdef void udp_send_outbox(udp_t* u, outbox_t* o) noexcept nogil
 
-# Buffers filled (u.rx_*), 0 where nothing is waiting.
+# Buffers filled (u.rx_*), 0 where nothing is waiting; fewer than u.rx_batch: the queue was empty then.
 cdef uint32_t udp_receive(udp_t* u) noexcept nogil
 
 # Brings n_socket_drops up to date: SO_RXQ_OVFL tells of drops only with a datagram that comes after them.

@@ -35,7 +35,7 @@ cdef int udp_init(udp_t* u, int fd, bint gso, bint gro, bint batch) noexcept nog
     u.fd = fd
     u.batch_tx = batch
     u.batch_rx = batch
-    u.rx_batch = UDP_RX_BATCH
+    u.rx_batch = UDP_RX_BATCH if batch else 1
     # zeroed, so that reading past a datagram's end never reads what was never written
     u.rx_bytes = <char*> calloc(UDP_RX_BATCH, UDP_RX_STRIDE)
     if u.rx_bytes == NULL:
@@ -53,7 +53,7 @@ cdef int udp_init(udp_t* u, int fd, bint gso, bint gro, bint batch) noexcept nog
     if gro:
         if setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one)) == 0:
             u.gro = 1
-            u.rx_batch = UDP_RX_GRO_BATCH
+            u.rx_batch = UDP_RX_GRO_BATCH if batch else 1
         else:
             u.fallbacks |= FALLBACK_GRO
             u.fallback_errno = errno
@@ -261,14 +261,13 @@ cdef uint32_t udp_receive(udp_t* u) noexcept nogil:
         h.msg_control = u.rx_control[i]
         h.msg_controllen = UDP_CONTROL_BYTES
         h.msg_flags = 0
-        if not u.batch_rx:
-            break
     while True:
         u.n_receive_calls += 1
         if u.batch_rx:
             r = recvmmsg(u.fd, u.rx_msgs, u.rx_batch, MSG_DONTWAIT, NULL)
             if unlikely(r < 0 and errno == ENOSYS):
                 u.batch_rx = 0
+                u.rx_batch = 1
                 u.fallbacks |= FALLBACK_RECVMMSG
                 u.fallback_errno = ENOSYS
                 continue

@@ -69,6 +69,8 @@ def test_memory_does_not_grow_with_calls(scenarios: tuple[str, str], n_rounds: i
     dead_bytes = 24 * CALLS_A_ROUND if dead_wait_ms else 0
     for before, after in pairwise(sizes[1:]):
         assert [b - a for a, b in zip(before, after, strict=True)] <= [dead_bytes, dead_bytes]
+    if os.environ.get("SIPPX_ASAN"):
+        return  # freed memory stays in the sanitizer's quarantine: the process grows by design
     assert resident_kib[-1] - resident_kib[1] <= (2 * n_rounds * dead_bytes >> 10) + 4096
 
 
