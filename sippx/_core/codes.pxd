@@ -8,6 +8,8 @@ cpdef enum StepKind:
     STEP_RECV
     STEP_PAUSE
     STEP_NOP
+    STEP_SEND_CMD                # sendCmd: a message to the twin
+    STEP_RECV_CMD
     N_STEP_KINDS
 
 cpdef enum StepFlag:
@@ -25,6 +27,12 @@ cpdef enum StepFlag:
     STEP_KEEPS_LAST = 256        # a call parked here may still need its last received message
     STEP_TIMEWAIT = 512          # pause: the final <timewait>
     STEP_HAS_LOST = 1024         # lost_percent of this step overrides the engine's
+    STEP_CONDEXEC_INVERSE = 2048  # executed only while condexec_var is not set, else only while it is
+    STEP_IGNORES_SDP = 4096
+    # recv again
+    STEP_REGEXP = 8192           # regexp_match: method or status code is matched by regex_idx
+    STEP_RECORDS_ROUTES = 16384   # rrs
+    STEP_KEEPS_CHALLENGE = 32768  # auth
 
 cpdef enum Method:
     METHOD_NONE                  # a response, or no method expected
@@ -85,12 +93,88 @@ cpdef enum PieceKind:
     PIECE_DATE                   # [date]: RFC 3261 20.17
     PIECE_AUTO_MEDIA_PORT        # [auto_media_port] + offset; arg = base media port
     PIECE_RANDOM                 # %r of -cid_str: random decimal integer
+    # from here on what needs more of a call than its render context: see expand.pxd
+    PIECE_VARIABLE               # [$name]: offset = variable
+    PIECE_FIELD                  # [fieldN]: arg = injection file, offset = N; off, len: rows of the pieces of line=""
+    PIECE_FILE                   # [file name=""]: off, len: rows of the pieces of the name
+    PIECE_FILL                   # [fill variable="" text=""]: offset = variable, pool text repeated
+    PIECE_ROUTES                 # [routes]
+    PIECE_NEXT_URL               # [next_url]
+    PIECE_AUTHENTICATION         # [authentication]: arg = row of the credentials table
+    PIECE_TDM_CIRCUIT            # [tdmmap]
+    PIECE_DYNAMIC_ID             # [dynamic_id]
+    PIECE_USER_ID                # [userid]
+    PIECE_USERS                  # [users]
     N_PIECE_KINDS
 
 cpdef enum PauseKind:
     PAUSE_FIXED                  # p0 ms
     PAUSE_UNIFORM                # p0..p1 ms
+    PAUSE_NORMAL                 # mean p0, standard deviation p1
+    PAUSE_LOGNORMAL              # of the logarithm: mean p0, standard deviation p1
+    PAUSE_EXPONENTIAL            # mean p0
+    PAUSE_WEIBULL                # lambda p0, k p1
+    PAUSE_PARETO                 # k p0, x_m p1
+    PAUSE_GPARETO                # shape p0, scale p1, location p2
+    PAUSE_GAMMA                  # k p0, theta p1
+    PAUSE_NEGBIN                 # n p0, p p1
+    PAUSE_VARIABLE               # variable number p0 holds the milliseconds
     N_PAUSE_KINDS
+
+cpdef enum ActionKind:
+    ACTION_EREG
+    ACTION_LOG
+    ACTION_WARNING
+    ACTION_ERROR
+    ACTION_ASSIGN
+    ACTION_ASSIGN_STRING
+    ACTION_TO_DOUBLE
+    ACTION_ADD
+    ACTION_SUBTRACT
+    ACTION_MULTIPLY
+    ACTION_DIVIDE
+    ACTION_SAMPLE
+    ACTION_TEST
+    ACTION_STRCMP
+    ACTION_TRIM
+    ACTION_URL_DECODE
+    ACTION_URL_ENCODE
+    ACTION_JUMP
+    ACTION_PAUSE_RESTORE
+    ACTION_TIME_OF_DAY
+    ACTION_INDEX
+    ACTION_LOOKUP
+    ACTION_INSERT
+    ACTION_REPLACE
+    ACTION_SET_DESTINATION
+    ACTION_CLOSE_CONNECTION
+    ACTION_VERIFY_AUTH
+    ACTION_EXEC_COMMAND
+    ACTION_STOP_CALL             # exec int_cmd
+    ACTION_STOP_GRACEFULLY
+    ACTION_STOP_NOW
+    ACTION_MEDIA                 # parsed and checked; the run refuses to start
+    N_ACTION_KINDS
+
+cpdef enum ActionCheck:
+    CHECK_NONE
+    CHECK_IT
+    CHECK_IT_INVERSE
+
+cpdef enum SearchIn:
+    SEARCH_MESSAGE
+    SEARCH_HEADER
+    SEARCH_BODY
+    SEARCH_VARIABLE
+
+cpdef enum Comparison:
+    COMPARE_EQUAL
+    COMPARE_NOT_EQUAL
+    COMPARE_GREATER
+    COMPARE_LESS
+    COMPARE_GREATER_OR_EQUAL
+    COMPARE_LESS_OR_EQUAL
+    N_COMPARISONS
 
 cpdef enum DefaultMessage:
     # SIPp's default messages; each is a template of the program
@@ -204,6 +288,11 @@ cpdef enum TraceKind:
     TRACE_MESSAGE_TOO_LONG       # error: a rendered message exceeds the datagram limit; a = step
     TRACE_FALLBACK               # note: batching feature given up; a = errno, b = 0 GSO, 1 GRO, 2 sendmmsg, 3 recvmmsg
     TRACE_CALLS_REFUSED          # error: call slab full
+    TRACE_LOG                    # <log>: data = text
+    TRACE_WARNING                # <warning>: data = text
+    TRACE_ERROR                  # <error>: data = text; the run ends
+    TRACE_EXEC                   # exec command: data = command
+    TRACE_ACTION                 # error in an action: a = step, b = ActionKind, data = what was looked at
     N_TRACE_KINDS
 
 cpdef enum QuitLevel:

@@ -668,10 +668,10 @@ cdef class Engine:
             raise MemoryError(f"no room for {capacity} calls")
         wheel_init(&rt.timers, 0)
         wheel_init(&rt.retrans, 0)
-        rt.group_hint = <int32_t*> malloc((p.n_steps + N_DEFAULT_MESSAGES) * sizeof(int32_t))
+        rt.group_hint = <int32_t*> malloc((p.n_steps + p.n_init_steps + N_DEFAULT_MESSAGES) * sizeof(int32_t))
         if rt.group_hint == NULL:
             raise MemoryError
-        for i in range(p.n_steps + N_DEFAULT_MESSAGES):
+        for i in range(p.n_steps + p.n_init_steps + N_DEFAULT_MESSAGES):
             rt.group_hint[i] = -1
         rt.n_words = N_COUNTERS + N_GAUGES + p.n_steps * N_STEP_COUNTERS + p.n_counters + n_hists * HIST_WORDS \
             + n_repartition + n_hists

@@ -137,7 +137,8 @@ cdef bint render_and_send(runtime_t* rt, call_t* call, uint32_t template_idx, ui
 
 
 cdef bint send_default(runtime_t* rt, call_t* call, uint32_t which, msg_t* current) noexcept nogil:
-    return render_and_send(rt, call, rt.program.n_steps + which, rt.program.defaults[which].piece_first,
+    cdef uint32_t template_idx = rt.program.n_steps + rt.program.n_init_steps + which
+    return render_and_send(rt, call, template_idx, rt.program.defaults[which].piece_first,
                            rt.program.defaults[which].n_pieces, NULL, current, False)
 
 

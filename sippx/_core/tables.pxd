@@ -1,7 +1,10 @@
 # sippx/_core/tables.pxd: the C rows of a compiled program; their numpy dtypes are taken from here.
 #
-# A layout is written once: tables.pyx derives STEP_DTYPE, PIECE_DTYPE and PAUSE_DTYPE from these
-# structs, the compiler fills arrays of them by field name, Program checks and adopts them.
+# A layout is written once: tables.pyx derives STEP_DTYPE, PIECE_DTYPE, PAUSE_DTYPE, ACTION_DTYPE and
+# CREDENTIALS_DTYPE from these structs, the compiler fills arrays of them by field name, Program checks
+# and adopts them.
+#
+# A variable is one number: call variables from 0, then user variables, then global ones; -1 is none.
 
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t
 
@@ -15,11 +18,20 @@ cdef struct step_t:
     int32_t next              # step to continue at (n_steps = end of scenario), -1: the following one
     uint32_t chance           # branch to next when a random u32 is <= this; 0xFFFFFFFF = always
     int32_t on_timeout        # step to continue at after a timeout, -1: abort the call
-    int32_t timeout_ms        # recv: how long to wait, 0 = forever
+    int32_t timeout_ms        # recv, recvCmd: how long to wait, send: how long to try; 0 = forever
     uint32_t retrans_ms       # send: T1 of this message, 0 = not retransmitted
     int32_t pause_idx         # row of the pause table, -1 for other kinds
-    uint32_t piece_first      # send: template rows
+    uint32_t piece_first      # send, sendCmd: template rows
     uint32_t n_pieces
+    uint32_t action_first     # rows of the action table
+    uint32_t n_actions
+    int32_t condexec_var      # the step is skipped while this variable is not set (inverse: is set), -1 none
+    int32_t test_var          # next is taken only while this variable is set, -1 none
+    int32_t regex_idx         # recv with STEP_REGEXP, -1 none
+    int16_t start_txn         # send: transaction begun here, -1 none
+    int16_t ack_txn           # send: transaction this ACK belongs to, -1 none
+    int16_t response_txn      # recv: transaction of the response, -1 none
+    int16_t reserved2
     int16_t start_rtd         # RTD started here, -1 none
     int16_t stop_rtd          # RTD stopped here, -1 none
     int16_t counter           # generic counter raised here, -1 none
@@ -44,3 +56,40 @@ cdef struct pause_t:
     double p0
     double p1
     double p2
+
+cdef struct action_t:
+    uint8_t kind              # ActionKind
+    uint8_t check             # ActionCheck
+    uint8_t search_in         # SearchIn
+    uint8_t compare           # Comparison
+    uint8_t case_indep        # ereg in hdr
+    uint8_t start_line        # ereg in hdr: only at the start of a line
+    uint16_t occurrence       # ereg in hdr: which one, from 1
+    int32_t target            # variable assigned to, -1 none
+    int32_t source            # variable read, -1: value
+    int32_t source2           # variable2 of test and strcmp, -1: value or text
+    int32_t row               # ereg: regex; sample: pause row; lookup, insert, replace: injection file
+    double value
+    uint32_t piece_first      # message, value, command, key, line, host, username
+    uint32_t n_pieces
+    uint32_t piece2_first     # value of replace, port of setdest, password of verifyauth
+    uint32_t n_pieces2
+    uint32_t targets_first    # ereg: variables of the whole match and the groups; gettimeofday: two
+    uint32_t n_targets
+    uint32_t text_off         # pool text: header of ereg, value of strcmp, protocol of setdest
+    uint32_t text_len
+    int32_t source_line
+    uint32_t reserved
+
+cdef struct credentials_t:
+    # rows (first, number) of the pieces of an [authentication]'s parameters; no rows: not given
+    uint32_t username_first
+    uint32_t n_username
+    uint32_t password_first
+    uint32_t n_password
+    uint32_t aka_k_first
+    uint32_t n_aka_k
+    uint32_t aka_op_first
+    uint32_t n_aka_op
+    uint32_t aka_amf_first
+    uint32_t n_aka_amf

@@ -7,3 +7,5 @@ import numpy as np
 STEP_DTYPE: np.dtype[Any]
 PIECE_DTYPE: np.dtype[Any]
 PAUSE_DTYPE: np.dtype[Any]
+ACTION_DTYPE: np.dtype[Any]
+CREDENTIALS_DTYPE: np.dtype[Any]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sippx._core.codes import DefaultMessage, Method, PauseKind, PieceKind, StepFlag, StepKind
-from sippx._core.tables import PAUSE_DTYPE, PIECE_DTYPE, STEP_DTYPE
+from sippx._core.tables import ACTION_DTYPE, CREDENTIALS_DTYPE, PAUSE_DTYPE, PIECE_DTYPE, STEP_DTYPE
 from sippx.errors import ScenarioError
 from sippx.scenario.bindings import Bindings
 from sippx.scenario.defaults import DEFAULT_NAMES, default_template
@@ -61,6 +61,19 @@ class ProgramSpec:
     call_length_bounds_ms: tuple[int, ...]
     scenario_duration_ms: int
     uses_peer_tag: bool
+    init_steps: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, STEP_DTYPE))
+    actions: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, ACTION_DTYPE))
+    targets: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    credentials: NDArray[np.void] = field(default_factory=lambda: np.zeros(0, CREDENTIALS_DTYPE))
+    regexes: tuple[bytes, ...] = ()
+    injection_names: tuple[str, ...] = ()
+    call_variables: tuple[str, ...] = ()
+    user_variables: tuple[str, ...] = ()
+    global_variables: tuple[str, ...] = ()
+    transactions: tuple[str, ...] = ()
+    unexpected_step: int = -1
+    unexpected_return_var: int = -1
+    unexpected_pause_var: int = -1
 
 
 def compile_scenario(scenario: Scenario, bindings: Bindings) -> ProgramSpec:
@@ -138,8 +151,8 @@ class _Compiler:
             elif isinstance(step, PauseStep):
                 self._pause_row(row, step)
             row["flags"] |= StepFlag.STEP_KEEPS_LAST if keeps_last[index] else 0
-            for field, value in row.items():
-                steps[index][field] = value
+            for name, value in row.items():
+                steps[index][name] = value
         call_id = self._add_pieces(call_id_pieces(self.bindings))
         defaults = tuple(self._add_pieces(self._default_pieces(message)) for message in DEFAULT_NAMES)
         return ProgramSpec(
@@ -202,6 +215,12 @@ class _Compiler:
             "counter": -1 if step.counter is None else self.counter_index[step.counter],
             "lost_percent": step.lost_percent or 0.0,
             "source_line": step.line,
+            "condexec_var": -1,
+            "test_var": -1,
+            "regex_idx": -1,
+            "start_txn": -1,
+            "ack_txn": -1,
+            "response_txn": -1,
         }
 
     def _message_row(self, row: dict[str, Any], step: SendStep | RecvStep) -> None:

@@ -65,7 +65,7 @@ def test_failure_causes_stand_together() -> None:
     assert names[causes[-1]] == "COUNT_FAILED_ABORTED"
 
 
-@pytest.mark.parametrize("name", ["STEP_DTYPE", "PIECE_DTYPE", "PAUSE_DTYPE"])
+@pytest.mark.parametrize("name", ["STEP_DTYPE", "PIECE_DTYPE", "PAUSE_DTYPE", "ACTION_DTYPE", "CREDENTIALS_DTYPE"])
 def test_rows_have_no_hidden_padding(name: str) -> None:
     dtype: np.dtype[np.void] = getattr(tables, name)
     assert dtype.names is not None
