@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 MAX_STEPS: int
 MAX_RTDS: int
 MAX_PAUSE_MS: int
+MAX_ROWS: int
+MAX_GROUPS: int
+MAX_TRANSACTIONS: int
+MAX_VARIABLES: int
 
 class _Spec(Protocol):
     @property
