@@ -13,7 +13,7 @@ CORE_LEVELS = [
     # L0: declarations and inline functions only
     {"codes", "tables", "span", "clock", "bits", "hash", "linux", "address", "message"},
     # L1: leaves; udp sends an outbox and template parses for its test surface
-    {"parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks"},
+    {"parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection"},
     # L2
     {"program", "calls"},
     {"runtime"},
@@ -35,11 +35,13 @@ PYTHON_RULES = {
     "sockets": {"addresses", "errors"},
     "rate": {"errors"},
     "control": {"errors", "options"},
+    "injection": {"errors"},
     "scenario": {"scenario", "errors", "_core.codes", "_core.tables"},
     "report": {"report", "errors"},
     "result": {"errors", "report"},
     "runner": {
-        "_core", "addresses", "control", "errors", "options", "rate", "report", "result", "scenario", "sockets",
+        "_core", "addresses", "control", "errors", "injection", "options", "rate", "report", "result", "scenario",
+        "sockets",
     },
     "cli": {"command_line", "errors", "options", "help_text", "runner", "scenario"},
     "__main__": {"cli"},

@@ -15,9 +15,11 @@ import numpy as np
 
 from sippx._core.codes import QuitLevel
 from sippx._core.engine import Engine
+from sippx._core.injection import Injection, InjectionState
 from sippx._core.parser import ParsedMessage, parse_again
 from sippx._core.program import Program
 from sippx.errors import ScenarioError
+from sippx.injection import InjectionTable, Order, parse_injection
 from sippx.report.snapshot import Layout, Snapshot
 from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
 
@@ -25,6 +27,7 @@ TESTS = Path(__file__).parents[1]
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
+from reference import injection as slow_injection  # noqa: E402
 from reference import parse as slow  # noqa: E402
 
 LOOPBACK = b"\x7f\x00\x00\x01"
@@ -194,6 +197,51 @@ def _finish(engine: Engine, now_ns: int) -> None:
     assert total.call_length.count == counters["calls_ended"]
 
 
+# --------------------------------------------------------------------------- injection files
+
+
+def inject_one(data: bytes) -> None:
+    """An injection file is refused with a place, or read and served as the slow twin does, inserts included."""
+    try:
+        table = parse_injection(data, "fuzz.csv")
+    except ScenarioError as error:
+        assert str(error).startswith("fuzz.csv:")
+        return
+    column = None if table.n_virtual else len(data) % 3
+    twin = slow_injection.read(data, column)
+    state = InjectionState(Injection(table, column), max_bytes=1 << 20)
+    assert (table.order.name, table.n_lines) == (twin.order, twin.n_lines)
+    _serve_alike(state, twin, table)
+    if column is None:
+        return
+    for at in range(0, min(len(data), 200), 10):
+        text = data[at : at + data[at] % 32]
+        if data[at] & 0x80:
+            state.insert(text)
+            twin.insert(text)
+        else:
+            state.replace(data[at] % twin.n_lines, text)
+            twin.replace(data[at] % twin.n_lines, text)
+        assert state.lookup(text) == twin.lookup(text)
+    state.check()
+    _serve_alike(state, twin, table)
+
+
+def _serve_alike(state: InjectionState, twin: slow_injection.SlowInjection, table: InjectionTable) -> None:
+    for user in range(20):
+        if table.order == Order.RANDOM:
+            assert state.pick() in range(twin.n_lines)
+        else:
+            assert state.pick(user) == twin.pick(user)
+    for line in (*range(min(twin.n_lines, 20)), twin.n_lines - 1, twin.n_lines, -1):
+        for n in (0, 1, 2, table.n_fields - 1, table.n_fields):
+            expected = twin.field(line, n)
+            if expected is None or len(expected) <= 2000:
+                assert state.field(line, n, 2000) == expected, (line, n)
+            if twin.column is not None and expected:
+                assert state.lookup(expected) == twin.lookup(expected)
+
+
 _MESSAGE_WORDS = (
     b"\r\n", b"\r\n\r\n", b"\n", b"\r\n ", b"SIP/2.0", b" SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n", b"INVITE ", b"ACK ",
     b"BYE ", b"CANCEL ", b"Via: ", b"v:", b"From: ", b"To: ", b";tag=", b"Call-ID: ", b"i: ", b"CSeq: ", b"1 INVITE",
@@ -206,6 +254,11 @@ _XML_WORDS = (
     b"[len]", b"[call_id]", b"[cseq+1]", b"[", b"]", b"&amp;", b"&#0;", b"<!--", b"-->", b"crlf='true'", b"lost='10'",
     b"retrans='500'", b"INVITE sip:a SIP/2.0\n", b"SIP/2.0 200 OK\n", b"<!DOCTYPE a [<!ENTITY b 'c'>]>",
 )  # fmt: skip
+_CSV_WORDS = (
+    b"SEQUENTIAL", b"RANDOM", b"USER", b",PRINTF=", b",PRINTFOFFSET=", b",PRINTFMULTIPLE=", b"0x10", b"010", b"-1",
+    b"=2147483647", b"\n", b"\r\n", b"\n\n", b"\n#", b";", b";;", b"%d", b"%%", b"%", b"%-5d", b"%05.3d", b"%x", b"%999d",
+    b"\x00", b"\xff",
+)  # fmt: skip
 
 TARGETS = {
     target.name: target
@@ -214,5 +267,6 @@ TARGETS = {
         Target("scenario", load_one, _XML_WORDS, 600, tuple((TESTS.parent / "scenarios").glob("*.xml"))),
         Target("program", verify_one, (b"\x00", b"\x01", b"\x02", b"\xff", b"\x7f\xff"), 1000),
         Target("engine", converse_one, _MESSAGE_WORDS, 1000),
+        Target("csv", inject_one, _CSV_WORDS, 600),
     )
 }
