@@ -12,8 +12,11 @@ ROOT = Path(__file__).parents[1] / "sippx"
 CORE_LEVELS = [
     # L0: declarations and inline functions only
     {"codes", "tables", "span", "clock", "bits", "hash", "linux", "address", "message"},
-    # L1: leaves; udp sends an outbox and template parses for its test surface
-    {"parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection"},
+    # L1: leaves; those that use another one are named in PEERS
+    {
+        "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex",
+        "pattern",
+    },
     # L2
     {"program", "calls"},
     {"runtime"},
@@ -21,7 +24,7 @@ CORE_LEVELS = [
     {"engine"},
 ]
 LEVEL = {module: level for level, modules in enumerate(CORE_LEVELS) for module in modules}
-PEERS = {("udp", "outbox"), ("template", "parser")}
+PEERS = {("udp", "outbox"), ("template", "parser"), ("regex", "pattern")}
 """L1 modules that may use another one."""
 
 PYTHON_RULES = {

@@ -11,6 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import bench_calls
 import bench_parser
+import bench_regex
 import bench_stats
 import bench_template
 import bench_wheel
@@ -22,6 +23,7 @@ BENCHMARKS = {
     "wheel": bench_wheel,
     "calls": bench_calls,
     "stats": bench_stats,
+    "regex": bench_regex,
 }
 
 
