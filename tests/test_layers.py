@@ -14,8 +14,8 @@ CORE_LEVELS = [
     {"codes", "tables", "span", "clock", "bits", "hash", "linux", "address", "message"},
     # L1: leaves; those that use another one are named in PEERS
     {
-        "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex",
-        "pattern",
+        "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
+        "libcrypto", "milenage", "challenge", "digest",
     },
     # L2
     {"program", "calls"},
@@ -24,7 +24,10 @@ CORE_LEVELS = [
     {"engine"},
 ]
 LEVEL = {module: level for level, modules in enumerate(CORE_LEVELS) for module in modules}
-PEERS = {("udp", "outbox"), ("template", "parser"), ("regex", "pattern")}
+PEERS = {
+    ("udp", "outbox"), ("template", "parser"), ("regex", "pattern"), ("milenage", "libcrypto"),
+    ("challenge", "libcrypto"), ("digest", "libcrypto"), ("digest", "milenage"), ("digest", "challenge"),
+}  # fmt: skip
 """L1 modules that may use another one."""
 
 PYTHON_RULES = {
