@@ -10,6 +10,7 @@ import sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import bench_calls
+import bench_digest
 import bench_parser
 import bench_regex
 import bench_stats
@@ -24,6 +25,7 @@ BENCHMARKS = {
     "calls": bench_calls,
     "stats": bench_stats,
     "regex": bench_regex,
+    "digest": bench_digest,
 }
 
 
