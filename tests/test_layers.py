@@ -42,11 +42,11 @@ PYTHON_RULES = {
     "rate": {"errors"},
     "control": {"errors", "options"},
     "injection": {"errors"},
-    "scenario": {"scenario", "errors", "_core.codes", "_core.tables"},
+    "scenario": {"scenario", "errors", "_core.codes", "_core.regex", "_core.tables"},
     "report": {"report", "errors"},
     "result": {"errors", "report"},
     "runner": {
-        "_core", "addresses", "control", "errors", "injection", "options", "rate", "report", "result", "scenario",
+        "_core", "addresses", "commands", "control", "errors", "injection", "options", "rate", "report", "result", "scenario",
         "sockets",
     },
     "cli": {"command_line", "errors", "options", "help_text", "runner", "scenario"},

@@ -39,6 +39,13 @@ class Bindings:
     keys: Mapping[str, str] = field(default_factory=dict)
     """-key NAME VALUE; must hold every name the scenario was loaded with."""
     users: int = -1
+    """-users; below 0: unused, every call has user 0."""
+    auth_username: str = ""
+    """User name of an [authentication] that names none (-au); empty: `service`."""
+    auth_password: str = "password"
+    """Password of an [authentication] that names none (-ap)."""
+    send_timeout_ms: int = 0
+    """Timeout of a `<send>` that names none (-send_timeout); 0 tries for ever."""
     sipp_version: str = ""
     retransmissions_enabled: bool = True
     """False (-nr) compiles every `retrans` to 0."""

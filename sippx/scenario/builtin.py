@@ -9,10 +9,9 @@ from pathlib import Path
 from sippx.errors import ScenarioError
 from sippx.scenario.names import nearest_hint
 
-_NAMES = ("uac", "uas")
-_LATER_NAMES = (
-    *("regexp", "branchc", "branchs", "uac_pcap", "3pcc-C-A", "3pcc-C-B", "3pcc-A", "3pcc-B"),
-    *("ooc_default", "ooc_dummy"),
+_NAMES = (
+    *("uac", "uas", "regexp", "branchc", "branchs", "uac_pcap"),
+    *("3pcc-C-A", "3pcc-C-B", "3pcc-A", "3pcc-B", "ooc_default", "ooc_dummy"),
 )
 
 
@@ -23,11 +22,6 @@ def builtin_names() -> tuple[str, ...]:
 
 def builtin_text(name: str, *, flag: str = "-sn") -> str:
     """XML of a built-in scenario; raises ScenarioError, which names `flag`, for a name that is none."""
-    if name in _LATER_NAMES:
-        raise ScenarioError(
-            f"built-in scenario '{name}' is part of SIPp but not supported by this version of sippx",
-            file=flag,
-        )
     if name not in _NAMES:
         hint = nearest_hint(name, _NAMES) or f"; use one of {', '.join(_NAMES)}"
         raise ScenarioError(f"no built-in scenario '{name}'{hint}", file=flag)

@@ -6,8 +6,8 @@ from functools import cache
 from types import MappingProxyType
 
 from sippx._core.codes import DefaultMessage
-from sippx.scenario.keywords import parse_template
 from sippx.scenario.model import DefaultName, Template
+from sippx.scenario.template_text import parse_template
 
 DEFAULT_NAMES: MappingProxyType[DefaultMessage, DefaultName] = MappingProxyType(
     {
@@ -47,7 +47,8 @@ DEFAULT_TEXTS: MappingProxyType[DefaultMessage, str] = MappingProxyType(
             "\n"
         ),
         DefaultMessage.DEFAULT_BYE: (
-            "BYE [next_url] SIP/2.0\n" + _VIA + "[last_From]\n"
+            "BYE [next_url] SIP/2.0\n" + _VIA + "[routes]\n"
+            "[last_From]\n"
             "[last_To]\n"
             "Call-ID: [call_id]\n"
             "CSeq: [last_cseq_number+1] BYE\n"

@@ -6,6 +6,7 @@ import math
 import re
 from typing import Any, NoReturn
 
+from sippx.scenario.attribute_text import string_text, without_escapes
 from sippx.scenario.source import Source, Tag
 
 INT_MAX = 2**31 - 1
@@ -50,9 +51,25 @@ class Element:
         value = self.node.get(name)
         return None if value is None else str(value)
 
+    def text(self, name: str) -> str | None:
+        """Text of a string attribute (regexp, message, value, ...) with all its layers of escapes decoded."""
+        value = self.get(name)
+        return None if value is None else string_text(value)
+
+    def bytes_of(self, name: str, *, is_string: bool = True) -> bytes | None:
+        """The same (or with backslash escapes only) as bytes in the encoding of the file."""
+        value = self.get(name)
+        if value is None:
+            return None
+        decoded = string_text(value) if is_string else without_escapes(value)
+        try:
+            return decoded.encode(self.source.encoding)
+        except UnicodeEncodeError:
+            return decoded.encode("utf-8")
+
     def fail(self, message: str, attribute: str | None = None) -> NoReturn:
         """Raise ScenarioError at the value of an attribute, or at the element."""
-        raise self.source.error(self._offset(attribute), message)
+        raise self.source.error(self.offset(attribute), message)
 
     def fail_name(self, attribute: str, message: str) -> NoReturn:
         """Raise ScenarioError at the name of an attribute."""
@@ -60,10 +77,11 @@ class Element:
 
     def place(self, attribute: str | None = None) -> str:
         """`file:line:column` of the value of an attribute, or of the element."""
-        line, column = self.source.place(self._offset(attribute))
+        line, column = self.source.place(self.offset(attribute))
         return f"{self.source.file}:{line}:{column}"
 
-    def _offset(self, attribute: str | None) -> int:
+    def offset(self, attribute: str | None = None) -> int:
+        """Byte offset of the value of an attribute, or of the element."""
         return self.tag.value_offsets.get(attribute or "", self.tag.offset)
 
     def integer(self, name: str, default: int, *, low: int = 0, high: int = INT_MAX) -> int:
@@ -89,8 +107,9 @@ class Element:
         except ValueError:
             self.fail(f'{name}="{text}" is no number', name)
         if not low <= value <= high:
-            allowed = f"less than {low:g}" if high == math.inf else f"not in the range {low:g} to {high:g}"
-            self.fail(f'{name}="{text}" is {allowed}', name)
+            is_below = high == math.inf
+            wrong = f"less than {low:g}" if is_below else f"not in the range {low:g} to {high:g}"
+            self.fail(f'{name}="{text}" is {wrong}', name)
         return value
 
     def boolean(self, name: str, default: bool) -> bool:
@@ -106,7 +125,7 @@ class Element:
             self.fail(f'{name}="{text}" is no boolean; use true or false', name)
 
     def identifier(self, name: str) -> str | None:
-        """A name of a timer, counter or label: not empty."""
+        """A name of a timer, counter, label or peer: not empty."""
         text = self.get(name)
         if text == "":
             self.fail(f"{name} needs a name", name)

@@ -1,32 +1,28 @@
-"""The one table of the scenario language's elements and attributes: which exist, where, supported or not."""
+"""The one table of the scenario language's elements and attributes: which exist, and where."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sippx.scenario.pauses import DISTRIBUTIONS, PARAMETER_NAMES
+
 
 @dataclass(frozen=True, slots=True)
 class ElementSpec:
-    """An element below <scenario>. supported False: SIPp has it, this version refuses it by name."""
+    """An element below <scenario>."""
 
     name: str
     meaning: str
-    supported: bool = True
     is_step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeSpec:
-    """An attribute, the elements it applies to, and whether this version supports it there.
-
-    neutral: values of an unsupported attribute that are accepted because they ask for nothing.
-    """
+    """An attribute and the elements it applies to."""
 
     name: str
     elements: tuple[str, ...]
     meaning: str
-    supported: bool = True
-    neutral: tuple[str, ...] = ()
 
 
 ELEMENTS: dict[str, ElementSpec] = {
@@ -36,24 +32,23 @@ ELEMENTS: dict[str, ElementSpec] = {
         ElementSpec("recv", "wait for a message", is_step=True),
         ElementSpec("pause", "wait for a time", is_step=True),
         ElementSpec("timewait", "wait at the end, answering repeated messages", is_step=True),
-        ElementSpec("nop", "count, time or branch", is_step=True),
-        ElementSpec("sendCmd", "send to the twin", supported=False, is_step=True),
-        ElementSpec("recvCmd", "wait for the twin", supported=False, is_step=True),
+        ElementSpec("nop", "count, time, branch or act", is_step=True),
+        ElementSpec("sendCmd", "send to the twin", is_step=True),
+        ElementSpec("recvCmd", "wait for the twin", is_step=True),
         ElementSpec("label", "a place to jump to"),
         ElementSpec("ResponseTimeRepartition", "bounds of the response time table, in ms"),
         ElementSpec("CallLengthRepartition", "bounds of the call length table, in ms"),
         ElementSpec("DefaultMessage", "text of a message sent outside the scenario"),
-        ElementSpec("init", "steps run once before the first call", supported=False),
-        ElementSpec("Global", "variables of the process", supported=False),
-        ElementSpec("User", "variables of a user", supported=False),
-        ElementSpec("Reference", "mention variables", supported=False),
+        ElementSpec("init", "steps run once before the first call"),
+        ElementSpec("Global", "variables of the process"),
+        ElementSpec("User", "variables of a user"),
+        ElementSpec("Reference", "mention variables"),
     )
 }
 
 ROOT = "scenario"
 STEPS = tuple(spec.name for spec in ELEMENTS.values() if spec.is_step)
 PAUSES = ("pause", "timewait")
-_FALSE = ("false", "0")
 
 ATTRIBUTES: tuple[AttributeSpec, ...] = (
     AttributeSpec("name", (ROOT,), "description of the scenario"),
@@ -70,81 +65,47 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
     AttributeSpec("next", ("send", "recv", "pause", "nop", "sendCmd", "recvCmd"), "label to continue at"),
     AttributeSpec("chance", STEPS, "probability of taking next, 0 to 1"),
     AttributeSpec("ontimeout", ("send", "recv", "recvCmd"), "label to continue at after a timeout"),
-    AttributeSpec("test", STEPS, "take next only if the variable is set", supported=False),
-    AttributeSpec("condexec", STEPS, "execute only if the variable is set", supported=False),
-    AttributeSpec("condexec_inverse", STEPS, "execute only if it is not set", supported=False),
+    AttributeSpec("test", STEPS, "take next only if the variable is set"),
+    AttributeSpec("condexec", STEPS, "execute only if the variable is set"),
+    AttributeSpec("condexec_inverse", STEPS, "execute only if it is not set"),
     AttributeSpec("retrans", ("send",), "T1 of the message in ms; without it no retransmission"),
     AttributeSpec("timeout", ("recv",), "how long to wait, in ms"),
-    AttributeSpec("timeout", ("send",), "how long to try, in ms", supported=False),
-    AttributeSpec("start_txn", ("send",), "begin a transaction", supported=False),
-    AttributeSpec("ack_txn", ("send",), "transaction this ACK belongs to", supported=False),
+    AttributeSpec("timeout", ("send",), "how long to try, in ms"),
+    AttributeSpec("start_txn", ("send",), "begin a transaction"),
+    AttributeSpec("ack_txn", ("send",), "transaction this ACK belongs to"),
     AttributeSpec("response", ("recv",), "status code to wait for"),
     AttributeSpec("request", ("recv",), "method to wait for"),
     AttributeSpec("optional", ("recv",), "true, global or false"),
     AttributeSpec("advance_state", ("recv",), "false: take the message without moving on"),
-    AttributeSpec(
-        "regexp_match", ("recv",), "the value is a regular expression", supported=False, neutral=_FALSE
-    ),
-    AttributeSpec("rrs", ("recv",), "record the route set", supported=False, neutral=_FALSE),
-    AttributeSpec("auth", ("recv",), "keep the challenge", supported=False, neutral=_FALSE),
-    AttributeSpec("response_txn", ("recv",), "transaction of the response", supported=False),
+    AttributeSpec("regexp_match", ("recv",), "true: the value is a regular expression"),
+    AttributeSpec("rrs", ("recv",), "record the route set"),
+    AttributeSpec("auth", ("recv",), "keep the challenge"),
+    AttributeSpec("response_txn", ("recv",), "transaction of the response"),
     AttributeSpec("milliseconds", PAUSES, "duration"),
-    AttributeSpec("distribution", PAUSES, "fixed or uniform"),
+    AttributeSpec("distribution", PAUSES, "name of the distribution"),
     AttributeSpec("value", PAUSES, "duration of a fixed pause, in ms"),
     AttributeSpec("min", PAUSES, "shortest uniform pause, in ms"),
     AttributeSpec("max", PAUSES, "longest uniform pause, in ms"),
     AttributeSpec("sanity_check", PAUSES, "false: accept a pause longer than 24 days"),
-    AttributeSpec("variable", PAUSES, "variable with the duration", supported=False),
-    AttributeSpec("dest", ("sendCmd",), "peer to send to", supported=False),
-    AttributeSpec("src", ("recvCmd",), "peer to wait for", supported=False),
-    AttributeSpec("optional", ("recvCmd",), "true or false", supported=False),
+    AttributeSpec("variable", PAUSES, "variable with the duration"),
+    AttributeSpec("dest", ("sendCmd",), "peer to send to"),
+    AttributeSpec("src", ("recvCmd",), "peer to wait for"),
+    AttributeSpec("optional", ("recvCmd",), "true or false"),
     AttributeSpec("id", ("label", "DefaultMessage"), "name of the label or message"),
     AttributeSpec(
         "value", ("ResponseTimeRepartition", "CallLengthRepartition"), "bounds in ms, separated by commas"
     ),
-    AttributeSpec(
-        "variables", ("Global", "User", "Reference"), "names, separated by commas", supported=False
-    ),
+    AttributeSpec("variables", ("Global", "User", "Reference"), "names, separated by commas"),
 )
-
-DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
-    "fixed": ("value",),
-    "uniform": ("min", "max"),
-    "normal": ("mean", "stdev"),
-    "lognormal": ("mean", "stdev"),
-    "exponential": ("mean",),
-    "weibull": ("lambda", "k"),
-    "pareto": ("k", "x_m"),
-    "gpareto": ("shape", "scale", "location"),
-    "gamma": ("k", "theta"),
-    "negbin": ("n", "p"),
-}
-"""SIPp's pause distributions and their parameters."""
-
-SUPPORTED_DISTRIBUTIONS = ("fixed", "uniform")
-
-ACTIONS: tuple[str, ...] = (
-    *("ereg", "log", "warning", "error", "assign", "assignstr", "todouble", "add", "subtract"),
-    *("multiply", "divide", "test", "strcmp", "trim", "urldecode", "urlencode", "gettimeofday"),
-    *("index", "sample", "jump", "pauserestore", "lookup", "insert", "replace", "setdest"),
-    *("closecon", "verifyauth", "exec", "rtp_echo"),
-)
-"""SIPp's actions; none is supported by this version."""
-
-_LATER_PARAMETERS = frozenset(
-    {*DISTRIBUTIONS, *(name for names in DISTRIBUTIONS.values() for name in names)} - {"value", "min", "max"}
-)
-
 
 def find_attribute(element: str, name: str) -> AttributeSpec | None:
     """The row of an attribute of an element, None when SIPp knows none such there."""
     for spec in ATTRIBUTES:
         if spec.name == name and element in spec.elements:
             return spec
-    if element in PAUSES and name in _LATER_PARAMETERS:
+    if element in PAUSES and (name in DISTRIBUTIONS or name in PARAMETER_NAMES):
         # SIPp's oldest spelling: an attribute named after the distribution.
-        supported = name in SUPPORTED_DISTRIBUTIONS
-        return AttributeSpec(name, PAUSES, "distribution or its parameter", supported=supported)
+        return AttributeSpec(name, PAUSES, "distribution or its parameter")
     return None
 
 

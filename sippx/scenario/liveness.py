@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sippx.scenario.model import RecvStep, Scenario, SendStep
+from sippx._core.codes import ActionKind
+from sippx.scenario.model import UNEXPECTED_LABEL, RecvStep, Scenario, SendStep
 
 
 def steps_that_keep_last(scenario: Scenario, uses_last: Sequence[bool]) -> list[bool]:
     """For each step: whether a call parked there must keep its last received message.
 
-    uses_last[i]: step i renders a part of the last message. Backward liveness: a send that uses it makes it
-    live; waiting for a message ends its life, since the match replaces it, except along a timeout. Clients
-    always keep it, because the messages that abort a call are built from it.
+    uses_last[i]: step i, with its actions, looks at the last message. Backward liveness: such a step makes it
+    live; waiting for a message ends its life, since the match replaces it, except along a timeout and where
+    the recv may be skipped. Clients always keep it, because the messages that abort a call are built from it,
+    and so does a server whose calls do not just go on from step to step.
     """
     steps = scenario.steps
-    if scenario.is_client:
+    if scenario.is_client or _goes_anywhere(scenario, uses_last):
         return [True] * len(steps)
     live = [False] * (len(steps) + 1)  # the last entry is the end of the scenario
 
@@ -29,11 +31,30 @@ def steps_that_keep_last(scenario: Scenario, uses_last: Sequence[bool]) -> list[
         jumps_live = any(isinstance(s, SendStep) and s.retrans_ms and target(s.on_timeout) for s in steps)
         for index in range(len(steps) - 1, -1, -1):
             step = steps[index]
+            behind = live[index + 1] or target(step.next)
             if isinstance(step, RecvStep):
-                now_live = target(step.on_timeout) or (step.optional and live[index + 1])
+                is_skipped = step.condexec is not None and behind
+                now_live = target(step.on_timeout) or (step.optional and live[index + 1]) or is_skipped
             else:
-                now_live = uses_last[index] or live[index + 1] or target(step.next)
+                # the message of a twin is no received SIP message
+                now_live = uses_last[index] or behind or target(step.on_timeout)
             now_live = now_live or jumps_live
             changed |= now_live != live[index]
             live[index] = now_live
     return live[:-1]
+
+
+def _goes_anywhere(scenario: Scenario, uses_last: Sequence[bool]) -> bool:
+    """Whether a call may find itself at a step that looks at the last message from any other one.
+
+    By a jump to a computed index, by an unexpected message, or because an action of a recv, which may match
+    out of order, looks at the message before.
+    """
+    if UNEXPECTED_LABEL in scenario.labels:
+        return True
+    for step, uses in zip(scenario.steps, uses_last, strict=True):
+        if uses and isinstance(step, RecvStep):
+            return True
+        if any(action.kind == ActionKind.ACTION_JUMP for action in step.actions):
+            return True
+    return False

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from sippx.scenario.keywords import parse_template
-from sippx.scenario.model import Literal, Template
+from sippx.scenario.model import Keyword, Literal, Template
 from sippx.scenario.source import Source
+from sippx.scenario.template_text import Scope, parse_template
 
 MAX_METHOD_BYTES = 63
 MAX_MESSAGE_BYTES = 65_507
@@ -62,17 +61,12 @@ def clean_message(raw: bytes, base: int, *, keep_last_line_end: bool) -> CleanTe
 
 
 def read_template(
-    source: Source,
-    start: int,
-    end: int,
-    *,
-    keep_last_line_end: bool,
-    keys: Collection[str],
-    warn: Callable[[int, str], None],
+    source: Source, start: int, end: int, *, keep_last_line_end: bool, scope: Scope
 ) -> Template | None:
     """Template of the CDATA in source.data[start:end]; None when it is empty.
 
-    warn(offset, message) takes remarks. Raises ScenarioError for a bad keyword.
+    scope: what it may refer to; its indices are byte offsets in the source. Raises ScenarioError for a bad
+    keyword.
     """
     too_long = f"the message text is longer than {MAX_MESSAGE_BYTES} bytes, the largest datagram"
     if end - start > _MAX_CDATA_BYTES:
@@ -80,17 +74,30 @@ def read_template(
     clean = clean_message(source.data[start:end], start, keep_last_line_end=keep_last_line_end)
     if clean is None:
         return None
-    offsets = clean.offsets
-    template = parse_template(
-        clean.text,
-        keys=keys,
-        fail=lambda i, message: source.error(offsets[i], message),
-        warn=lambda i, message: warn(offsets[i], message),
-        place=lambda i: source.place(offsets[i]),
-    )
+    template = parse_template(clean.text, scope.moved(clean.offsets))
     if sum(len(part.data) for part in template if isinstance(part, Literal)) > MAX_MESSAGE_BYTES:
-        raise source.error(offsets[0], too_long)
+        raise source.error(clean.offsets[0], too_long)
     return template
+
+
+def misplaced_authentication(template: Template) -> tuple[Keyword, str] | None:
+    """The [authentication] of a message that may not stand where it does, and why; None if all is well."""
+    is_body = False
+    found: Keyword | None = None
+    text = bytearray()
+    for part in template:
+        if isinstance(part, Literal):
+            text += part.data
+            is_body = is_body or b"\r\n\r\n" in text
+            continue
+        text += b"\0"
+        if part.name == "authentication":
+            if is_body:
+                return part, "[authentication] must stand in the headers, not in the body"
+            if found is not None:
+                return part, "only one [authentication] is possible in a message"
+            found = part
+    return None
 
 
 def read_start_line(template: Template) -> tuple[bytes, int]:

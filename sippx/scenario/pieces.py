@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sippx._core.codes import HeaderId, PieceKind
 from sippx.scenario.bindings import Bindings
-from sippx.scenario.keywords import HEADER_IDS, KEY, KEYWORDS
-from sippx.scenario.model import Keyword, Literal, Template
+from sippx.scenario.keywords import HEADER_IDS, KEY, KEYWORDS, PARAMETERS, ParameterSpec
+from sippx.scenario.model import Keyword, Literal, Template, Variable
 
 LAST_KINDS = frozenset(
     {
@@ -15,9 +16,22 @@ LAST_KINDS = frozenset(
         PieceKind.PIECE_LAST_REQUEST_URI,
         PieceKind.PIECE_LAST_CSEQ_NUMBER,
         PieceKind.PIECE_LAST_MESSAGE,
+        PieceKind.PIECE_NEXT_URL,
     }
 )
 """Pieces that read the call's last received message."""
+
+_MAY_HOLD_EMPTY_LINE = frozenset(
+    {
+        PieceKind.PIECE_LAST_MESSAGE,
+        PieceKind.PIECE_VARIABLE,
+        PieceKind.PIECE_FIELD,
+        PieceKind.PIECE_FILE,
+        PieceKind.PIECE_FILL,
+        PieceKind.PIECE_AUTHENTICATION,
+    }
+)
+"""Pieces whose text is anybody's: the body may begin in them."""
 
 _WHITE_SPACE = b" \t\r\n"
 _LEN_BYTES = 5
@@ -28,7 +42,9 @@ _MAX_FOLDED_BODY_BYTES = 99_999
 class Piece:
     """One row of the piece table before its text has a place in the pool.
 
-    text: the literal, or the header name of PIECE_LAST_HEADER (as the scenario wrote it, without colon).
+    text: the literal, the header name of PIECE_LAST_HEADER (as the scenario wrote it, without colon), or what
+    PIECE_FILL repeats. nested: templates of the parameters: line of PIECE_FIELD, name of PIECE_FILE, the five
+    of PIECE_AUTHENTICATION in the order of credentials_t (empty: not given).
     suppress: when the output ends in LF behind this piece (it was empty at the start of a line), white space
     at the start of the literal that follows is dropped.
     """
@@ -38,28 +54,55 @@ class Piece:
     arg: int = 0
     offset: int = 0
     suppress: bool = False
+    nested: tuple[tuple[Piece, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PieceContext:
     """What the expansion of keywords depends on besides the bindings: the step a message belongs to.
 
-    branch_index is the last part of [branch], msg_index the text of [msg_index].
+    branch_index is the last part of [branch], msg_index the text of [msg_index]. numbers: of the variables.
+    injection_names: files in the order of their numbers. records_routes: some step has rrs, so that [routes]
+    and [next_url] are more than nothing and [last_Request_URI].
     """
 
     branch_index: int
     msg_index: int
+    numbers: Mapping[Variable, int] = field(default_factory=dict)
+    injection_names: Sequence[str] = ()
+    records_routes: bool = False
 
 
 def template_pieces(template: Template, bindings: Bindings, context: PieceContext) -> list[Piece]:
     """Pieces of a message template for one run, as few as possible."""
     pieces: list[Piece] = []
+    if not context.records_routes:
+        template = _without_routes(template)
     for part in template:
         if isinstance(part, Literal):
             pieces.append(Piece(PieceKind.PIECE_LITERAL, part.data))
         else:
             pieces += _expand(part, bindings, context)
     return _merge(_fold_len(_without_empty(pieces)))
+
+
+def reads_last(pieces: Iterable[Piece]) -> bool:
+    """Whether the pieces, or the pieces inside them, look at the last received message."""
+    return any(piece.kind in LAST_KINDS or any(map(reads_last, piece.nested)) for piece in pieces)
+
+
+def _without_routes(template: Template) -> Template:
+    """The template without lines that hold nothing but [routes], which will be empty."""
+    parts = list(template)
+    for at in range(len(parts) - 2, 0, -1):
+        part, before, behind = parts[at], parts[at - 1], parts[at + 1]
+        if not (isinstance(before, Literal) and isinstance(behind, Literal)):
+            continue
+        if isinstance(part, Literal) or part.name != "routes":
+            continue
+        if before.data.endswith(b"\r\n") and behind.data.startswith(b"\r\n"):
+            parts[at : at + 2] = [Literal(behind.data[2:])]
+    return tuple(parts)
 
 
 def call_id_pieces(bindings: Bindings) -> list[Piece]:
@@ -110,12 +153,58 @@ def _expand(keyword: Keyword, bindings: Bindings, context: PieceContext) -> list
         return [Piece(PieceKind.PIECE_LEN, offset=keyword.offset)]
     assert spec.piece is not None, spec.name
     piece = Piece(spec.piece, offset=keyword.offset, suppress=spec.suppress)
-    if spec.piece == PieceKind.PIECE_LAST_HEADER:
-        header_id = HEADER_IDS.get(keyword.argument.lower(), HeaderId.HDR_OTHER)
-        return [replace(piece, text=keyword.argument.encode("ascii"), arg=int(header_id))]
-    if spec.piece == PieceKind.PIECE_AUTO_MEDIA_PORT:
-        return [replace(piece, arg=bindings.media_port)]
-    return [piece]
+    return [_parametrised(piece, keyword, bindings, context)]
+
+
+def _parametrised(piece: Piece, keyword: Keyword, bindings: Bindings, context: PieceContext) -> Piece:
+    """The piece with what its kind needs besides an offset."""
+    match piece.kind:
+        case PieceKind.PIECE_LAST_HEADER:
+            header_id = HEADER_IDS.get(keyword.argument.lower(), HeaderId.HDR_OTHER)
+            return replace(piece, text=keyword.argument.encode("ascii"), arg=int(header_id))
+        case PieceKind.PIECE_AUTO_MEDIA_PORT:
+            return replace(piece, arg=bindings.media_port)
+        case PieceKind.PIECE_NEXT_URL if not context.records_routes:
+            return replace(piece, kind=PieceKind.PIECE_LAST_REQUEST_URI)
+        case PieceKind.PIECE_USERS if bindings.users < 0:
+            return _literal("-1")
+        case PieceKind.PIECE_USER_ID if bindings.users < 0:
+            return _literal("0")
+        case PieceKind.PIECE_VARIABLE:
+            return replace(piece, offset=_number(keyword, context))
+        case PieceKind.PIECE_FILL:
+            text = keyword.argument.encode("utf-8", "surrogateescape")
+            return replace(piece, offset=_number(keyword, context), text=text)
+        case PieceKind.PIECE_FIELD:
+            nested = _nested(keyword, bindings, context)
+            return replace(piece, arg=context.injection_names.index(keyword.argument), nested=nested)
+        case PieceKind.PIECE_FILE:
+            return replace(piece, nested=_nested(keyword, bindings, context))
+        case PieceKind.PIECE_AUTHENTICATION:
+            username, password, *aka = _nested(keyword, bindings, context, PARAMETERS["authentication"])
+            return replace(
+                piece,
+                nested=(
+                    username or (_literal(bindings.auth_username or bindings.service),),
+                    password or (_literal(bindings.auth_password),),
+                    *aka,
+                ),
+            )
+    return piece
+
+
+def _number(keyword: Keyword, context: PieceContext) -> int:
+    assert keyword.variable is not None, keyword.name
+    return context.numbers[keyword.variable]
+
+
+def _nested(
+    keyword: Keyword, bindings: Bindings, context: PieceContext, specs: Sequence[ParameterSpec] | None = None
+) -> tuple[tuple[Piece, ...], ...]:
+    """Pieces of a keyword's parameters: of those it has, or of all in the order of specs."""
+    templates = dict(keyword.parameters)
+    names = templates if specs is None else [spec.name for spec in specs]
+    return tuple(tuple(template_pieces(templates.get(name, ()), bindings, context)) for name in names)
 
 
 def _is_literal(piece: Piece) -> bool:
@@ -198,12 +287,12 @@ def _constant_body_bytes(pieces: list[Piece]) -> int | None:
     """Bytes behind the first empty line if they are the same in every rendering, else None.
 
     They are if the first empty line stands in the last run of literals, both when all other pieces are empty
-    and when none is, and no run before it holds an empty line. [last_message] can hold one, and a lone CR or
-    LF could become part of one: then nothing is promised.
+    and when none is, and no run before it holds an empty line. Some pieces can hold one, and a lone CR or LF could
+    become part of one: then nothing is promised.
     """
     literals = [piece.text for piece in pieces if _is_literal(piece)]
     has_lone = any(set(text.replace(b"\r\n", b"")) & {0x0A, 0x0D} for text in literals)
-    if has_lone or any(piece.kind == PieceKind.PIECE_LAST_MESSAGE for piece in pieces):
+    if has_lone or any(piece.kind in _MAY_HOLD_EMPTY_LINE for piece in pieces):
         return None
     output = bytearray()
     last_run = bytearray()

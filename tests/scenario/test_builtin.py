@@ -90,8 +90,7 @@ def test_uas_copies_record_route_when_there_is_one() -> None:
     [
         ("uaz", r"no built-in scenario 'uaz'; did you mean 'ua[cs]'\?"),
         ("x", "no built-in scenario 'x'; use one of uac, uas"),
-        ("regexp", "'regexp' is part of SIPp but not supported by this version"),
-        ("3pcc-C-A", "'3pcc-C-A' is part of SIPp but not supported by this version"),
+        ("3pcc", r"no built-in scenario '3pcc'; did you mean '3pcc-[AB]'"),
         ("../uac", "no built-in scenario"),
     ],
 )

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from xml_text import error_of, load, send_text
 
 from sippx._core.codes import HeaderId
-from sippx.scenario.keywords import HEADER_IDS, KEYWORDS, parse_template
-from sippx.scenario.model import Keyword, Literal, Template
+from sippx.scenario.keywords import HEADER_IDS, KEYWORDS
+from sippx.scenario.model import Keyword, Literal, Template, Variable
+from sippx.scenario.template_text import Scope, parse_template
 
 
 def parse(text: str, keys: tuple[str, ...] = ()) -> Template:
-    return parse_template(text.encode(), keys=keys)
+    return parse_template(text.encode(), Scope(keys=keys))
 
 
 def only(text: str, keys: tuple[str, ...] = ()) -> Keyword:
@@ -22,8 +23,8 @@ def only(text: str, keys: tuple[str, ...] = ()) -> Keyword:
     return part
 
 
-USABLE = [spec for spec in KEYWORDS.values() if spec.use != "later" and not spec.is_prefix]
-LATER = [spec for spec in KEYWORDS.values() if spec.use == "later"]
+USABLE = [spec for spec in KEYWORDS.values() if spec.use != "media" and not spec.is_prefix]
+MEDIA = [spec for spec in KEYWORDS.values() if spec.use == "media"]
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in USABLE])
@@ -40,23 +41,18 @@ def test_numeric_keywords_take_an_offset(name: str, text: str, offset: int) -> N
 @pytest.mark.parametrize("name", [spec.name for spec in USABLE if not spec.has_offset])
 def test_offset_of_other_keywords_is_ignored_with_a_warning(name: str) -> None:
     warnings: list[tuple[int, str]] = []
-    parts = parse_template(f"x[{name}+1]".encode(), warn=lambda at, message: warnings.append((at, message)))
+    parts = parse_template(
+        f"x[{name}+1]".encode(), Scope(warn=lambda at, message: warnings.append((at, message)))
+    )
     assert parts[1] == Keyword(name)
     assert warnings[0][0] == 1 and "has no effect" in warnings[0][1]
 
 
-@pytest.mark.parametrize("name", [spec.name for spec in LATER])
-def test_keywords_of_later_versions_are_refused_by_name(name: str) -> None:
+@pytest.mark.parametrize("name", [spec.name for spec in MEDIA])
+@pytest.mark.parametrize("offset", ["", "+1", "-1"])
+def test_media_keywords_are_refused_by_name(name: str, offset: str) -> None:
     with pytest.raises(ValueError, match="is part of SIPp's language but not supported by this version"):
-        parse(f"[{name}]")
-
-
-@pytest.mark.parametrize(
-    "text", ["field0", 'field1 file="a-1.csv" line="[$n]"', "$1", "authentication username=a"]
-)
-def test_parameters_of_later_keywords_do_not_hide_their_name(text: str) -> None:
-    with pytest.raises(ValueError, match="is part of SIPp's language"):
-        parse(f"[{text}]")
+        parse(f"[{name}{offset}]")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +122,9 @@ def test_closing_bracket_alone_is_text() -> None:
 
 
 def test_quotes_inside_a_keyword_hide_brackets() -> None:
-    with pytest.raises(ValueError, match=r"keyword '\[field1 line=\"\[\$l\]\"\]' is part of SIPp's language"):
-        parse('[field1 line="[$l]"]')
+    template = parse_template(b'[field1 line="[$l]"]', Scope(injection_names=("f.csv",)))
+    line = (Keyword("$", "l", variable=Variable("l")),)
+    assert template == (Keyword("field", "f.csv", offset=1, parameters=(("line", line),)),)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +206,7 @@ def test_any_text_is_parsed_or_refused_with_a_place_inside(text: str) -> None:
         return ValueError(message)
 
     try:
-        parse_template(text.encode(), fail=fail)
+        parse_template(text.encode(), Scope(fail=fail))
     except ValueError:
         assert len(places) == 1 and 0 <= places[0] < len(text.encode())
 

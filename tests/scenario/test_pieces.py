@@ -12,8 +12,8 @@ from reference.sip_message import parse_message
 from reference.template import render_template
 from sippx._core.codes import DefaultMessage, PieceKind
 from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
-from sippx.scenario.keywords import parse_template
 from sippx.scenario.model import Keyword, Literal, SendStep, Template
+from sippx.scenario.template_text import parse_template
 
 HEAD = "OPTIONS sip:a SIP/2.0\n"
 LAST = parse_message(
