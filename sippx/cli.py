@@ -53,7 +53,9 @@ def _load_scenario(options: Options) -> Scenario:
     from sippx.scenario import Scenario
 
     if options.scenario_file is not None:
-        return Scenario.from_file(options.scenario_file, keys=options.keys)
+        return Scenario.from_file(
+            options.scenario_file, keys=options.keys, injection_names=options.injection_names
+        )
     return Scenario.builtin(DEFAULT_SCENARIO if options.scenario_name is None else options.scenario_name)
 
 

@@ -111,7 +111,7 @@ def _parameter(name: str, spec: OptionSpec) -> click.Parameter:
         [name, *flags],
         type=value_of if spec.type.n_arguments == 1 else str,
         nargs=spec.type.n_arguments,
-        multiple=spec.once or spec.type.n_arguments > 1,
+        multiple=spec.once or spec.type.n_arguments > 1 or spec.type.is_list,
     )
 
 
@@ -121,6 +121,8 @@ def _field_value(spec: OptionSpec, value: Any) -> Any:
         return spec.flag_value
     if spec.type.n_arguments == 2:
         return dict(value)
+    if spec.type.is_list:
+        return tuple(value)
     if not spec.once:
         return value
     if len(value) > 1:

@@ -18,6 +18,9 @@ TIME_MAX_MS = 2**53
 DEFAULT_BEHAVIORS = ("bye", "abortunexp", "pingreply")
 """Names that -default_behaviors switches; `all` and `none` stand for all and none of them."""
 
+TDM_CIRCUITS_MAX = 1024
+
+_TDM_MAP = re.compile(r"\{(\d+)-(\d+)\}\{(\d+)\}\{(\d+)-(\d+)\}\{(\d+)-(\d+)\}")
 _INTEGER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
 _NUMBER = (
     r"0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?"
@@ -167,6 +170,47 @@ def _check_keys(value: Any) -> dict[str, str]:
     return {_check_string(name): _check_string(text) for name, text in value.items()}
 
 
+def _check_indexes(value: Any) -> dict[str, int]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    indexes = {}
+    for name, column in value.items():
+        number = parse_integer(column) if isinstance(column, str) else _check_integer(column)
+        if number < 0:
+            raise ValueError(f"has the negative column {number}")
+        indexes[_check_string(name)] = number
+    return indexes
+
+
+def _check_strings(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError
+    return tuple(_check_string(item) for item in value)
+
+
+def parse_tdm_map(text: str) -> tuple[int, ...]:
+    """SIPp's {a-b}{c}{d-e}{f-g}: (a, number, c, d, number, f, number) of its ranges."""
+    match = _TDM_MAP.fullmatch(text)
+    if match is None:
+        raise ValueError("is not of the form {a-b}{c}{d-e}{f-g}, with numbers")
+    a, b, c, d, e, f, g = map(int, match.groups())
+    if b < a or e < d or g < f:
+        raise ValueError("has a range that ends before it begins")
+    numbers = (a, b - a + 1, c, d, e - d + 1, f, g - f + 1)
+    if max(numbers) > INT32_MAX or numbers[1] * numbers[4] * numbers[6] > TDM_CIRCUITS_MAX:
+        raise ValueError(f"has more than {TDM_CIRCUITS_MAX} circuits")
+    return numbers
+
+
+def _check_tdm_map(value: Any) -> tuple[int, ...]:
+    if isinstance(value, str):
+        return parse_tdm_map(value)
+    numbers = tuple(_check_integer(number) for number in value)
+    if len(numbers) != 7 or not 1 <= numbers[1] * numbers[4] * numbers[6] <= TDM_CIRCUITS_MAX:
+        raise ValueError("is not (a, number, b, c, number, d, number)")
+    return numbers
+
+
 @dataclass(frozen=True, slots=True)
 class ValueType:
     """What values an option takes.
@@ -174,6 +218,7 @@ class ValueType:
     parse: argument text -> value, ValueError with the rest of the sentence `-x, "text" ...`.
     check: Python value -> value to store, TypeError for a wrong type, ValueError like `parse`.
     description: what the Python API accepts, for the error text. metavar: name of the argument in the help.
+    is_list: the option may be repeated, and its values are collected.
     """
 
     description: str
@@ -182,6 +227,7 @@ class ValueType:
     check: Callable[[Any], Any]
     unit: str = ""
     n_arguments: int = 1
+    is_list: bool = False
 
 
 FLAG = ValueType("True or False", "", parse_bool, _check_flag, n_arguments=0)
@@ -196,3 +242,7 @@ STRING = ValueType("a string", "TEXT", str, _check_string)
 TRANSPORT = ValueType('"u1"', "MODE", parse_transport, _check_transport)
 BEHAVIORS = ValueType(f"a set of {', '.join(DEFAULT_BEHAVIORS)}", "LIST", parse_behaviors, _check_behaviors)
 KEYS = ValueType("a mapping of strings to strings", "KEYWORD VALUE", str, _check_keys, n_arguments=2)
+KEYS_OF_VARIABLES = ValueType("a mapping of strings to strings", "VARIABLE VALUE", str, _check_keys, n_arguments=2)
+INDEXES = ValueType("a mapping of file names to columns", "FILE COLUMN", str, _check_indexes, n_arguments=2)
+PATHS = ValueType("a sequence of file names", "FILE", str, _check_strings, is_list=True)
+TDM_MAP = ValueType("a TDM map", "MAP", parse_tdm_map, _check_tdm_map)

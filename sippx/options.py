@@ -6,6 +6,7 @@ are those that set no field, UNSUPPORTED_OPTIONS the rest of SIPp's, which are k
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
@@ -17,10 +18,14 @@ from sippx.option_types import (
     DEFAULT_BEHAVIORS,
     FLAG,
     FLOAT,
+    INDEXES,
     INT32_MAX,
     INTEGER,
     KEYS,
+    KEYS_OF_VARIABLES,
+    PATHS,
     STRING,
+    TDM_MAP,
     TIME_MAX_MS,
     TIME_MS,
     TIME_S,
@@ -123,6 +128,7 @@ SCENARIO = "Scenario"
 ADDRESSES = "Addresses and transport"
 BEHAVIOR = "Overall behavior"
 CALLS = "Call behavior"
+INJECTION = "Injection file"
 MEDIA = "Media"
 RATE = "Call rate"
 TIMEOUTS = "Retransmission and timeouts"
@@ -194,6 +200,54 @@ class Options:
         help="Replace [KEYWORD] in the scenario by VALUE. May be given several times.",
     )
 
+    global_values: Mapping[str, str] = option(
+        "-set", KEYS_OF_VARIABLES, {}, group=BEHAVIOR,
+        help="Give the scenario's global variable VARIABLE this text before the first call. May be given several "
+        "times.",
+    )
+    tdm_map: tuple[int, ...] | None = option(
+        "-tdmmap", TDM_MAP, None, group=BEHAVIOR, default_text="none",
+        help="Circuits of [tdmmap]: {a-b}{c}{d-e}{f-g}. Each call takes a free one.",
+    )
+    dynamic_start: int = option(
+        "-dynamicStart", INTEGER, 10_000, group=BEHAVIOR, minimum=0, maximum=INT32_MAX,
+        help="First value of [dynamic_id].",
+    )
+    dynamic_max: int = option(
+        "-dynamicMax", INTEGER, 12_000, group=BEHAVIOR, minimum=0, maximum=INT32_MAX,
+        help="Value of [dynamic_id] after which it starts again.",
+    )
+    dynamic_step: int = option(
+        "-dynamicStep", INTEGER, 4, group=BEHAVIOR, minimum=0, maximum=INT32_MAX,
+        help="What [dynamic_id] grows by with each use.",
+    )
+
+    injection_files: tuple[str, ...] = option(
+        "-inf", PATHS, (), group=INJECTION, default_text="none",
+        help="Take the values of [fieldN] from this file. The first line says SEQUENTIAL, RANDOM or USER, the "
+        "others have fields separated by ';'. May be given several times.",
+    )
+    injection_indexes: Mapping[str, int] = option(
+        "-infindex", INDEXES, {}, group=INJECTION,
+        help="Index an injection file by one of its columns, counted from 0, for the action <lookup>.",
+    )
+
+    auto_answer: bool = option(
+        "-aa", FLAG, False, group=CALLS,
+        help="Answer INFO, NOTIFY, OPTIONS and UPDATE that the scenario does not expect with 200.",
+    )
+    auth_username: str | None = option(
+        "-au", STRING, None, group=CALLS, metavar="USER", default_text="the value of -s",
+        help="User name of [authentication] where it names none.",
+    )
+    auth_password: str = option(
+        "-ap", STRING, "password", group=CALLS, metavar="PASSWORD",
+        help="Password of [authentication] where it names none.",
+    )
+    auth_uri: str | None = option(
+        "-auth_uri", STRING, None, group=CALLS, metavar="URI", default_text="remote address and port",
+        help="What follows 'sip:' in the uri of [authentication].",
+    )
     base_cseq: int = option(
         "-base_cseq", INTEGER, 1, group=CALLS, minimum=0, maximum=INT32_MAX,
         help="First value of [cseq] in a call.",
@@ -240,6 +294,10 @@ class Options:
     rate_period_ms: int = option(
         "-rp", TIME_MS, 1000, group=RATE, minimum=1, maximum=INT32_MAX,
         help="Rate period: -r 7 -rp 2s starts 7 calls every 2 seconds. Default unit: milliseconds.",
+    )
+    n_users: int | None = option(
+        "-users", INTEGER, None, group=RATE, minimum=1, maximum=1_000_000, default_text="calls by rate",
+        help="Instead of a rate: this many users, each of which starts its next call when its last one has ended.",
     )
     max_calls: int | None = option(
         "-m", INTEGER, None, group=RATE, minimum=0, maximum=2**63 - 1, default_text="no end",
@@ -343,6 +401,14 @@ class Options:
         "-error_file", STRING, None, group=TRACING, metavar="FILE",
         help="Name of the file of -trace_err.",
     )
+    trace_logs: bool = option(
+        "-trace_logs", FLAG, False, group=TRACING,
+        help="Write what <log> actions say to <scenario>_<pid>_logs.log.",
+    )
+    log_file: str | None = option(
+        "-log_file", STRING, None, group=TRACING, metavar="FILE",
+        help="Name of the file of -trace_logs.",
+    )
     trace_msg: bool = option(
         "-trace_msg", FLAG, False, group=TRACING,
         help="Write every message sent and received to <scenario>_<pid>_messages.log.",
@@ -357,6 +423,19 @@ class Options:
             object.__setattr__(self, spec.field, spec.checked(getattr(self, spec.field)))
         if self.scenario_file is not None and self.scenario_name is not None:
             raise UsageError("scenario_file (-sf) and scenario_name (-sn): only one scenario is allowed")
+        for name in self.injection_indexes:
+            if name not in self.injection_names:
+                raise UsageError(f"injection_indexes (-infindex): there is no injection file (-inf) '{name}'")
+
+    @property
+    def injection_names(self) -> tuple[str, ...]:
+        """What [fieldN file="..."] calls the injection files: their names without folders, each once."""
+        return tuple(dict.fromkeys(re.split(r"[/\\\\]", path)[-1] for path in self.injection_files))
+
+
+def injection_name(path: str) -> str:
+    """What a scenario calls an injection file: the name without folders."""
+    return re.split(r"[/\\]", path)[-1]
 
 
 FIELD_OPTIONS: tuple[OptionSpec, ...] = tuple(
@@ -389,24 +468,23 @@ ALL_OPTIONS: tuple[OptionSpec, ...] = tuple(
     sorted(
         FIELD_OPTIONS + OTHER_OPTIONS,
         key=lambda spec: (
-            SCENARIO, ADDRESSES, BEHAVIOR, CALLS, MEDIA, RATE, TIMEOUTS, PERFORMANCE, TRACING, INFORMATION,
+            SCENARIO, ADDRESSES, BEHAVIOR, CALLS, INJECTION, MEDIA, RATE, TIMEOUTS, PERFORMANCE, TRACING, INFORMATION,
         ).index(spec.group),
     )
 )  # fmt: skip
 """Every option, group by group."""
 
 _UNSUPPORTED = """
-    -3pcc -aa -ap -assocmaxret -au -audiotolerance -auth_uri -bind_local -bind_to_device -calldebug_file
-    -calldebug_overwrite -callid_slash_ign -ci -cid_type -cp -dynamicMax -dynamicStart -dynamicStep
-    -error_overwrite -gracefulclose -heartbeat -inf -infindex -ip_field -log_file -log_overwrite -master
-    -max_log_size -max_rtp_port -mb -message_overwrite -min_rtp_port -multihome -no_rate_quit -oocsf -oocsn
-    -pathmaxret -pause_msg_ign -periodic_rtd -plugin -pmtu -random_base_ssrc -rate_increase -rate_interval
-    -rate_max -rate_scale -rfc3339 -ringbuffer_files -ringbuffer_size -rsa -rtcheck -rtp_buffsize -rtp_echo
-    -rtp_payload -rtp_threadtasks -rtpcheck_debug -rtt_freq -rxinf -rxrn -rxsf -screen_file -screen_overwrite
-    -send_timeout -sendbuffer_warn -set -shortmessage_file -shortmessage_overwrite -slave -slave_cfg -sleep
-    -srtpcheck_debug -tdmmap -tls_ca -tls_cert -tls_crl -tls_key -tls_version -trace_calldebug -trace_counts
-    -trace_error_codes -trace_logs -trace_rtt -trace_screen -trace_shortmsg -trace_timeout -users
-    -videotolerance -watchdog_interval -watchdog_major_maxtriggers -watchdog_major_threshold
+    -3pcc -assocmaxret -audiotolerance -bind_local -bind_to_device -calldebug_file -calldebug_overwrite
+    -callid_slash_ign -ci -cid_type -cp -error_overwrite -gracefulclose -heartbeat -ip_field -log_overwrite
+    -master -max_log_size -max_rtp_port -mb -message_overwrite -min_rtp_port -multihome -no_rate_quit
+    -oocsf -oocsn -pathmaxret -pause_msg_ign -periodic_rtd -plugin -pmtu -random_base_ssrc -rate_increase
+    -rate_interval -rate_max -rate_scale -rfc3339 -ringbuffer_files -ringbuffer_size -rsa -rtcheck
+    -rtp_buffsize -rtp_echo -rtp_payload -rtp_threadtasks -rtpcheck_debug -rtt_freq -rxinf -rxrn -rxsf
+    -screen_file -screen_overwrite -send_timeout -sendbuffer_warn -shortmessage_file
+    -shortmessage_overwrite -slave -slave_cfg -sleep -srtpcheck_debug -tls_ca -tls_cert -tls_crl -tls_key
+    -tls_version -trace_calldebug -trace_counts -trace_error_codes -trace_rtt -trace_screen -trace_shortmsg
+    -trace_timeout -videotolerance -watchdog_interval -watchdog_major_maxtriggers -watchdog_major_threshold
     -watchdog_minor_maxtriggers -watchdog_minor_threshold -watchdog_reset
 """
 

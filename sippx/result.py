@@ -24,6 +24,7 @@ class Result:
     wall_s     from the first turn of the event loop to the last
     cpu_s      CPU time (user and system) of the thread that ran the engine
     timed_out  the run was cut short by -timeout
+    stop_reason  what the scenario ended the run with: "graceful", "now" (int_cmd), "error", else ""
     """
 
     scenario_name: str
@@ -33,6 +34,7 @@ class Result:
     wall_s: float
     cpu_s: float
     timed_out: bool = False
+    stop_reason: str = ""
 
     @property
     def counters(self) -> dict[str, int]:
@@ -92,6 +94,8 @@ class Result:
     @property
     def exit_code(self) -> int:
         """What the command exits with: 0, 1 with failed calls, 97 for a time-out without any call ended."""
+        if self.stop_reason == "now":
+            return EXIT_NO_CALLS
         if self.n_failed:
             return EXIT_FAILED_CALLS
         if self.timed_out and not self.n_successful:

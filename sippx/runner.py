@@ -18,11 +18,14 @@ from typing import IO, TypeVar
 from sippx import control
 from sippx._core import codes
 from sippx._core.engine import Engine
+from sippx._core.injection import Injection
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
 from sippx.addresses import RemoteAddress, bracketed, resolve_addresses
+from sippx.commands import CommandRunner
 from sippx.errors import RunError, SippxError, StartError, UsageError
-from sippx.options import Options
+from sippx.injection import InjectionTable, Order, load_injection
+from sippx.options import Options, injection_name
 from sippx.rate import automatic_limit, calls_per_second
 from sippx.report import tracefile
 from sippx.report.flow import FlowStep, Measures, RunInfo, duration_text
@@ -32,13 +35,16 @@ from sippx.report.terminal import Display, open_display
 from sippx.report.tracer import Tracer
 from sippx.result import Result
 from sippx.scenario import Bindings, Scenario, compile_scenario
-from sippx.scenario.model import NopStep, PauseStep, RecvStep, SendStep, Step
+from sippx.scenario.model import NopStep, PauseStep, RecvCmdStep, RecvStep, SendCmdStep, SendStep, Step
 from sippx.sockets import open_udp_socket
 
 __all__ = ["Result", "Runner", "run", "run_command"]
 
 SLICE_NS = 50_000_000
 """How long the engine runs before Python looks at signals, keys and reports again."""
+
+MAX_USERS = 1_000_000
+"""Users that may be reached by raising their number while sippx runs."""
 
 _SNAPSHOT_EVERY = 4
 """Slices from one copy of the counters for other threads to the next."""
@@ -80,7 +86,9 @@ class Runner:
             self.local_ip = local.ip
             self.local_port: int = self._socket.getsockname()[1]
             self._remote = remote
+            self._refuse_unbuilt()
             self._program = Program(compile_scenario(scenario, self._bindings(local.bind_ip)))
+            self._injection_tables = load_tables(options)
             self._ring = TraceRing(_MESSAGE_RING_BYTES if options.trace_msg else _ERROR_RING_BYTES)
             self._engine = self._make_engine()
             self._layout = Layout.from_dict(self._engine.layout())
@@ -129,7 +137,43 @@ class Runner:
             keys=options.keys,
             sipp_version=_version(),
             retransmissions_enabled=options.retransmissions,
+            users=-1 if options.n_users is None else options.n_users,
+            auth_username=options.service if options.auth_username is None else options.auth_username,
+            auth_password=options.auth_password,
         )
+
+    def _refuse_unbuilt(self) -> None:
+        """What the scenario language has and this version cannot run is said before anything starts."""
+        for line, text in self.scenario.media_uses:
+            raise UsageError(f"{self.scenario.file}:{line}: {text} needs media, which this version does not have yet")
+        for step in self.scenario.steps:
+            if isinstance(step, SendCmdStep | RecvCmdStep):
+                what = "sendCmd" if isinstance(step, SendCmdStep) else "recvCmd"
+                raise UsageError(
+                    f"{self.scenario.file}:{step.line}: {what} needs a twin, and -3pcc is not built in this version yet"
+                )
+
+    def _injections(self) -> list[Injection]:
+        """The injection files in the program's order; ScenarioError where one cannot do what is asked of it."""
+        options, files = self.options, []
+        for name in self._program.spec.injection_names:
+            table = self._injection_tables[name]
+            if options.n_users is not None and table.order is Order.USER and table.n_lines < options.n_users:
+                raise UsageError(
+                    f"{table.file} has only {table.n_lines} lines, yet there are {options.n_users} users (-users)"
+                )
+            try:
+                files.append(Injection(table, options.injection_indexes.get(name)))
+            except ValueError as error:
+                raise UsageError(f"{table.file}: {error}") from None
+        return files
+
+    def _auth_uri(self) -> bytes:
+        """The uri of [authentication]: -auth_uri, or the remote address."""
+        given, remote = self.options.auth_uri, self._remote
+        if given is not None:
+            return (given if given.startswith(("sip:", "sips:")) else f"sip:{given}").encode()
+        return f"sip:{remote.ip}:{remote.port}".encode() if remote else b"sip:"
 
     def _make_engine(self) -> Engine:
         options = self.options
@@ -139,6 +183,8 @@ class Runner:
         wanted = [kind for kind in codes.TraceKind if kind != codes.TraceKind.N_TRACE_KINDS]
         if not options.trace_msg:
             wanted = [kind for kind in wanted if kind not in _MESSAGE_KINDS]
+        if not options.trace_logs:
+            wanted.remove(codes.TraceKind.TRACE_LOG)
         try:
             engine = Engine(
                 self._program,
@@ -160,11 +206,31 @@ class Runner:
                 max_receive_batches=options.max_recv_loops,
                 dead_wait_ms=options.deadcall_wait_ms,
                 timer_resolution_ns=options.timer_resolution_ms * 1_000_000,
+                files=self._injections(),
+                auth_uri=self._auth_uri(),
+                n_users=options.n_users or 0,
+                max_users=MAX_USERS,
+                dynamic_id=(options.dynamic_start, options.dynamic_max, options.dynamic_step),
+                tdm=options.tdm_map,
+                auto_answer=options.auto_answer,
             )
         except MemoryError:
             raise StartError("not enough memory for the call table") from None
+        except OSError as error:
+            raise StartError(f"no digest authentication here: {error}") from None
+        self._set_globals(engine)
         engine.set_max_calls(0 if options.max_calls is None else options.max_calls)
         return engine
+
+    def _set_globals(self, engine: Engine) -> None:
+        for name, text in self.options.global_values.items():
+            try:
+                engine.set_global(name, os.fsencode(text))
+            except KeyError:
+                known = ", ".join(self._program.spec.global_variables) or "none"
+                raise UsageError(
+                    f"-set {name}: the scenario has no such global variable; it declares: {known}"
+                ) from None
 
     def _make_tracer(self) -> Tracer:
         options = self.options
@@ -175,9 +241,20 @@ class Runner:
             message_log = _created(path, tracefile.message_log, UsageError)
         if options.trace_err:
             error_log = tracefile.error_log(self._trace_path(options.error_file, "errors"))
+        action_log = None
+        if options.trace_logs:
+            action_log = _created(self._trace_path(options.log_file, "logs"), tracefile.action_log, UsageError)
         context = tracefile.TraceContext(self.scenario.description, self.flow)
-        trace_codes = tracefile.TraceCodes.from_enums(codes.TraceKind, codes.Method)
-        return Tracer(self._ring.drain, trace_codes, context, message_log=message_log, error_log=error_log)
+        trace_codes = tracefile.TraceCodes.from_enums(codes.TraceKind, codes.Method, codes.Complaint)
+        return Tracer(
+            self._ring.drain,
+            trace_codes,
+            context,
+            message_log=message_log,
+            error_log=error_log,
+            action_log=action_log,
+            execute=CommandRunner().run,
+        )
 
     def _open_stat_file(self) -> StatFile | None:
         if not self.options.trace_stat:
@@ -240,7 +317,7 @@ class Runner:
         display and keys: the terminal of the command; None runs silently.
         """
         self._tracer.start()
-        for warning in self.scenario.warnings:
+        for warning in (*self.scenario.warnings, *self._file_warnings()):
             self._tracer.warn(warning)
         self._start_wall_ns = time.time_ns()
         start_s = time.monotonic()
@@ -266,7 +343,14 @@ class Runner:
             wall_s=wall_s,
             cpu_s=cpu_s,
             timed_out=self._timed_out,
+            stop_reason=self._engine.stop_reason,
         )
+
+    def _file_warnings(self) -> Iterator[str]:
+        for table in self._injection_tables.values():
+            yield from table.warnings
+            if table.order is Order.USER and self.options.n_users is None:
+                yield f"{table.file}: a USER file needs -users; without it all its fields are empty"
 
     def _loop(self, display: Display | None, keys: control.KeyReader | None, start_s: float) -> None:
         options, engine = self.options, self._engine
@@ -277,6 +361,7 @@ class Runner:
         next_stat_s = start_s + period_s
         if self._stat_file is not None:
             self._stat_file.write(self._snapshot(), self._rate)
+        engine.run_init()
         for n_slices in itertools.count(1):
             if self._rate != applied_rate:
                 self._apply_rate()
@@ -345,6 +430,11 @@ class Runner:
             last_error=self._tracer.last_error,
         )
 
+    @property
+    def last_error(self) -> str:
+        """Text of the last warning or error, "" without one."""
+        return self._tracer.last_error
+
     def closing_lines(self) -> list[str]:
         """What the command says on stderr after the run: the last error, incomplete files, fallbacks."""
         lines = self._tracer.closing_lines() + self._tracer.notes
@@ -373,9 +463,17 @@ def run_command(scenario: Scenario, options: Options) -> int:
             result = runner.run(display, keys)
     _print_lines(sys.stdout, display.final_lines(result.total, replace(runner.info(), quit_level=0)))
     _print_lines(sys.stderr, runner.closing_lines())
+    if result.stop_reason == "error":
+        raise RunError("the scenario ended the run with an <error>: " + (runner.last_error or "without a text"))
     if result.timed_out and options.timeout_error:
         raise RunError(f"{scenario.name} timed out after '{options.timeout_ms / 1000:.3f}' seconds")
     return result.exit_code
+
+
+def load_tables(options: Options) -> dict[str, InjectionTable]:
+    """The injection files by the names that [fieldN file="..."] uses; of equal names the last one counts."""
+    names = map(injection_name, options.injection_files)
+    return dict(zip(names, map(load_injection, options.injection_files), strict=True))
 
 
 # ---- helpers --------------------------------------------------------------------------------------------

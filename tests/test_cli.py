@@ -43,7 +43,7 @@ class FakeScenario:
         self.how = how
 
     @staticmethod
-    def from_file(path: str, *, keys: Any) -> FakeScenario:
+    def from_file(path: str, *, keys: Any, injection_names: Any) -> FakeScenario:
         return FakeScenario("file", path, dict(keys))
 
     @staticmethod

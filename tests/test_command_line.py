@@ -75,7 +75,7 @@ def test_texts_arrive_as_they_are(service: str, value: str) -> None:
         ("-sf a -sn uac", "only one scenario is allowed"),
         ("one two", "REMOTE_HOST[:PORT] is allowed once, and there are 'one' and 'two'"),
         ("-zork", "unknown option '-zork'"),
-        ("-aa", "-aa is a SIPp option that this version of sippx does not support yet"),
+        ("-rsa x", "-rsa is a SIPp option that this version of sippx does not support yet"),
         ("-h stat", "-h stat is SIPp's help on statistics"),
     ],
 )

@@ -15,18 +15,23 @@ CORE_LEVELS = [
     # L1: leaves; those that use another one are named in PEERS
     {
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
-        "libcrypto", "milenage", "challenge", "digest",
+        "libcrypto", "milenage", "challenge", "digest", "variables", "sample",
     },
     # L2
     {"program", "calls"},
     {"runtime"},
+    {"expand"},
+    {"actions", "dialog"},
+    {"matching"},
     {"interp"},
+    {"loop"},
     {"engine"},
 ]
 LEVEL = {module: level for level, modules in enumerate(CORE_LEVELS) for module in modules}
 PEERS = {
     ("udp", "outbox"), ("template", "parser"), ("regex", "pattern"), ("milenage", "libcrypto"),
     ("challenge", "libcrypto"), ("digest", "libcrypto"), ("digest", "milenage"), ("digest", "challenge"),
+    ("variables", "blocks"),
 }  # fmt: skip
 """L1 modules that may use another one."""
 
@@ -41,6 +46,7 @@ PYTHON_RULES = {
     "sockets": {"addresses", "errors"},
     "rate": {"errors"},
     "control": {"errors", "options"},
+    "commands": set(),
     "injection": {"errors"},
     "scenario": {"scenario", "errors", "_core.codes", "_core.regex", "_core.tables"},
     "report": {"report", "errors"},

@@ -34,6 +34,8 @@ cdef enum CallFlag:
     CALL_RECEIVED = 8            # anything was ever received
     CALL_CAUSE_IS_REQUEST = 16
     CALL_LAST_SENT_INVITE = 32
+    CALL_INIT = 64               # the hidden call that runs the <init> steps
+    CALL_UNEXPECTED = 128        # at _unexp.main with the message that brought it there
 
 cdef enum DeadReason:
     DEAD_SUCCESSFUL = 0
@@ -76,7 +78,7 @@ cdef struct call_t:
     uint16_t timeout_step        # recv whose timeout is running
     uint16_t call_id_len
     uint16_t peer_tag_len
-    uint16_t reserved
+    uint16_t jump_step           # where the actions of the current step said to go on, 0xFFFF nowhere
     # texts
     char* text_block             # Call-ID and tag where they exceed the record, else NULL
     char text[CALL_TEXT_BYTES]

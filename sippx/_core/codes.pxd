@@ -292,8 +292,30 @@ cpdef enum TraceKind:
     TRACE_WARNING                # <warning>: data = text
     TRACE_ERROR                  # <error>: data = text; the run ends
     TRACE_EXEC                   # exec command: data = command
-    TRACE_ACTION                 # error in an action: a = step, b = ActionKind, data = what was looked at
+    TRACE_COMPLAINT              # warning of an action or keyword: a = step, b = Complaint, data = what was looked at
     N_TRACE_KINDS
+
+cpdef enum Complaint:
+    # What an action or a keyword found wrong; each has its words in tracefile.COMPLAINT_TEXTS.
+    COMPLAINT_REGEXP             # check_it: no match
+    COMPLAINT_REGEXP_INVERSE     # check_it_inverse: a match
+    COMPLAINT_NO_HEADER          # check_it: the header to look at is not there
+    COMPLAINT_TEST
+    COMPLAINT_STRCMP
+    COMPLAINT_DIVIDE_BY_ZERO
+    COMPLAINT_NO_NUMBER          # todouble
+    COMPLAINT_BAD_LINE           # line of an injection file
+    COMPLAINT_NO_FIELD
+    COMPLAINT_NO_FILE            # [file]
+    COMPLAINT_NO_CHALLENGE       # [authentication] before a recv with auth="true" got one
+    COMPLAINT_AUTHENTICATION     # the challenge cannot be answered
+    COMPLAINT_NO_CONTACT         # rrs without Contact
+    COMPLAINT_NO_CIRCUIT         # [tdmmap]: all taken
+    COMPLAINT_DESTINATION        # setdest
+    COMPLAINT_JUMP
+    COMPLAINT_COMMAND            # a twin's command that fits no recvCmd
+    COMPLAINT_NO_MEMORY
+    N_COMPLAINTS
 
 cpdef enum QuitLevel:
     QUIT_RUN = 0

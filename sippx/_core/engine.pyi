@@ -1,10 +1,12 @@
 """Typed view of engine.pyx: the event loop that runs one Program over one socket or a memory link."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from numpy import uint64
 from numpy.typing import NDArray
 
+from sippx._core.injection import Injection
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
 
@@ -38,7 +40,23 @@ class Engine:
         late_start_ns: int = 10000000,
         start_ns: int | None = None,
         seed: int | None = None,
+        files: Sequence[Injection] = (),
+        auth_uri: bytes = ...,
+        n_users: int = 0,
+        max_users: int = 0,
+        dynamic_id: tuple[int, int, int] | None = None,
+        tdm: tuple[int, ...] | None = None,
+        auto_answer: bool = False,
     ) -> None: ...
+    def take_commands(self) -> list[tuple[bytes, bytes]]: ...
+    def give_command(self, text: bytes, call_id: bytes) -> None: ...
+    def set_users(self, n_users: int) -> None: ...
+    def set_global(self, name: str, text: bytes) -> None: ...
+    def run_init(self) -> None: ...
+    @property
+    def stop_reason(self) -> Literal["", "graceful", "now", "error"]: ...
+    @property
+    def n_users(self) -> int: ...
     @property
     def program(self) -> Program: ...
     @property

@@ -8,9 +8,11 @@ from libc.stdint cimport uint32_t, uint64_t
 from sippx._core.calls cimport call_t, resting_t
 from sippx._core.message cimport msg_t
 from sippx._core.runtime cimport runtime_t
+from sippx._core.span cimport span_t
 
-# Runs a call that was just opened: from step 0 until it parks.
-cdef void interp_start(runtime_t* rt, call_t* call) noexcept nogil
+# Runs a call that was just opened: from step 0 (CALL_INIT: the first init step) until it parks.
+# user_id: from 1, 0 without -users.
+cdef void interp_start(runtime_t* rt, call_t* call, uint32_t user_id) noexcept nogil
 
 # A message for the call. `m` is borrowed for the time of the call only.
 cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
@@ -24,6 +26,9 @@ cdef void interp_rested(runtime_t* rt, const resting_t* r) noexcept nogil
 
 # A message for a resting call that was just woken: it goes on waiting until engine tick expiry_ms.
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil
+
+# A command from the twin for the call.
+cdef void interp_command(runtime_t* rt, call_t* call, span_t text) noexcept nogil
 
 # Ends an open call that the user gave up on (forced quit), with the default BYE or CANCEL.
 cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil

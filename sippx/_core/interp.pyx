@@ -2,25 +2,31 @@
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
+from sippx._core.actions cimport actions_run, outcome_t
 from sippx._core.bits cimport likely, unlikely
 from sippx._core.calls cimport *
 from sippx._core.codes cimport *
+from sippx._core.dialog cimport branch_hash, dialog_close, dialog_keep_challenge, dialog_open, dialog_record_routes
+from sippx._core.expand cimport complain, expand_context, expand_text
 from sippx._core.hash cimport fingerprint_aes, hash_bytes, random_u64
+from sippx._core.matching cimport IGNORED, NO_STEP, match_backward, match_forward
 from sippx._core.message cimport MSG_REQUEST, MSG_RESPONSE, header_tag, msg_first_value, msg_t
 from sippx._core.outbox cimport OUTBOX_FULL, outbox_abandon, outbox_commit, outbox_reserve, outbox_room
-from sippx._core.parser cimport msg_parse
+from sippx._core.parser cimport PARSE_OK, msg_parse
 from sippx._core.runtime cimport *
 from sippx._core.span cimport span_of, span_t
+from sippx._core.sample cimport sample_value
 from sippx._core.stats cimport HIST_WORDS, hist_record, repartition_record
 from sippx._core.tables cimport pause_t, step_t
-from sippx._core.template cimport MESSAGE_CAP, render_ctx_t, template_render
+from sippx._core.template cimport MESSAGE_CAP, RENDER_E_TOO_LONG, render_ctx_t, template_render
+from sippx._core.variables cimport variable_is_set, variable_number, variable_set_number
 from sippx._core.wheel cimport wheel_cancel, wheel_is_scheduled, wheel_schedule
 
 cdef extern from "<string.h>" nogil:
     void* memmem(const void* haystack, size_t n, const void* needle, size_t m)
 
 cdef enum:
-    NO_STEP = 0xFFFF             # program limit is 65000 steps
+    PAUSE_MAX_MS = 2147483647
 
 # --------------------------------------------------------------------------- small helpers
 
@@ -58,9 +64,15 @@ cdef inline void bookkeep(runtime_t* rt, call_t* call, const step_t* s) noexcept
         rt.generic[s.counter] += 1
 
 
-cdef inline uint32_t step_after(runtime_t* rt, uint32_t i) noexcept nogil:
+cdef inline bint is_set(runtime_t* rt, call_t* call, int32_t v) noexcept nogil:
+    return variable_is_set(call_variable(rt, call, v))
+
+
+cdef inline uint32_t step_after(runtime_t* rt, call_t* call, uint32_t i) noexcept nogil:
     cdef const step_t* s = &rt.program.steps[i]
-    if s.next >= 0 and (s.chance == 0xFFFFFFFFULL or <uint32_t> random_u64(&rt.random_state) <= s.chance):
+    if s.next < 0 or s.test_var >= 0 and not is_set(rt, call, s.test_var):
+        return i + 1
+    if s.chance == 0xFFFFFFFFULL or <uint32_t> random_u64(&rt.random_state) <= s.chance:
         return <uint32_t> s.next
     return i + 1
 
@@ -87,6 +99,7 @@ cdef void file_message(runtime_t* rt, call_t* call, uint32_t template_idx, int32
     if unlikely(traces(rt, TRACE_SENT)):
         trace(rt, TRACE_SENT, 0, 0, call_call_id(call), span_of(outbox_room(&rt.outbox, group), n))
     group = outbox_commit(&rt.outbox, group, n, min_group)
+    rt.sent = span_of(outbox_room(&rt.outbox, group) - n, n)
     rt.group_hint[template_idx] = group
     call.outbox_generation = rt.outbox.generation
     call.outbox_group = <uint16_t> group
@@ -110,18 +123,13 @@ cdef bint render_and_send(runtime_t* rt, call_t* call, uint32_t template_idx, ui
     cdef uint32_t min_group
     cdef int32_t group = reserve(rt, call, template_idx, &min_group)
     cdef int32_t n
-    ctx.call_id = call_call_id(call)
-    ctx.peer_tag = call_peer_tag(call)
-    ctx.call_number = call.call_number
-    ctx.elapsed_ns = rt.now_ns - rt.start_ns
-    ctx.random_state = &rt.random_state
-    ctx.cseq = call.cseq
-    ctx.last = last_message(rt, call, current) if rt.program.uses_last[template_idx] else NULL
+    expand_context(rt, call, last_message(rt, call, current) if rt.program.uses_last[template_idx] else NULL, &ctx)
     n = template_render(rt.program.pieces + piece_first, n_pieces, rt.program.pool, &ctx,
                         outbox_room(&rt.outbox, group), MESSAGE_CAP)
     if unlikely(n <= 0):
         outbox_abandon(&rt.outbox, group)
-        trace(rt, TRACE_MESSAGE_TOO_LONG, <int32_t> template_idx, 0, call_call_id(call), nothing())
+        if n == RENDER_E_TOO_LONG or n == 0:
+            trace(rt, TRACE_MESSAGE_TOO_LONG, <int32_t> template_idx, 0, call_call_id(call), nothing())
         return False
     if keep and not call_save_retrans(&rt.calls, call, outbox_room(&rt.outbox, group), <uint32_t> n):
         outbox_abandon(&rt.outbox, group)
@@ -129,7 +137,8 @@ cdef bint render_and_send(runtime_t* rt, call_t* call, uint32_t template_idx, ui
     if unlikely(is_lost(rt, s)):
         if s != NULL:
             count_step(rt, template_idx, STEPC_LOST)
-        trace(rt, TRACE_LOST, 0, 0, call_call_id(call), span_of(outbox_room(&rt.outbox, group), <uint32_t> n))
+        rt.sent = span_of(outbox_room(&rt.outbox, group), <uint32_t> n)
+        trace(rt, TRACE_LOST, 0, 0, call_call_id(call), rt.sent)
         outbox_abandon(&rt.outbox, group)
         return True
     file_message(rt, call, template_idx, group, <uint32_t> n, min_group)
@@ -183,6 +192,13 @@ cdef bint send_step(runtime_t* rt, call_t* call, uint32_t i, msg_t* current) noe
         call.flags &= ~CALL_LAST_SENT_INVITE
     if rt.config.detect_retrans:
         note_cause(call, s, i)
+    if s.start_txn >= 0:
+        if msg_parse(&rt.saved, rt.sent.ptr, rt.sent.len) == PARSE_OK:
+            call_txn(rt, call, s.start_txn).branch_hash = branch_hash(&rt.saved)
+        call_txn(rt, call, s.start_txn).final_hash = 0
+        call_txn(rt, call, s.start_txn).ack_step = 0
+    if s.ack_txn >= 0:
+        call_txn(rt, call, s.ack_txn).ack_step = i + 1
     return True
 
 
@@ -266,20 +282,33 @@ cdef void arm_receive_timeout(runtime_t* rt, call_t* call) noexcept nogil:
         schedule_after(rt, &rt.timers, &call.timer, best)
 
 
-cdef uint64_t pause_ms(runtime_t* rt, const step_t* s) noexcept nogil:
+cdef uint64_t pause_ms(runtime_t* rt, call_t* call, const step_t* s) noexcept nogil:
     cdef const pause_t* p = &rt.program.pauses[s.pause_idx]
-    cdef double ms = p.p0
-    if p.kind == PAUSE_UNIFORM:
-        ms += (p.p1 - p.p0) * (<double> (random_u64(&rt.random_state) >> 11) * (1.0 / 9007199254740992.0))
-    if ms < 1:
+    cdef dialog_t* d
+    cdef double ms
+    if p.kind == PAUSE_FIXED:
+        ms = p.p0
+    elif p.kind == PAUSE_VARIABLE:
+        ms = variable_number(call_variable(rt, call, <int32_t> p.p0))
+        if ms < 0:
+            ms = PAUSE_MAX_MS    # as SIPp: for ever
+    else:
+        ms = sample_value(p, &rt.random_state)
+    if rt.dialog_off != 0:
+        d = call_dialog(rt, call)
+        if d.restored_end_ms != 0:
+            ms = <double> d.restored_end_ms - <double> now_ms(rt)
+            d.restored_end_ms = 0
+        d.pause_end_ms = now_ms(rt) + <uint64_t> (ms if 0 < ms < PAUSE_MAX_MS else 0)
+    if not ms >= 1:
         return 0
-    return <uint64_t> ms if ms < 2147483647.0 else 2147483647ULL
+    return <uint64_t> ms if ms < <double> PAUSE_MAX_MS else PAUSE_MAX_MS
 
 
 cdef inline bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms) noexcept nogil:
     """Lets a call that only waits for its end do so in a small record; False where it has more to do."""
     if call.failure != 0 or wheel_is_scheduled(&call.retrans_timer) or call.step + 1 < rt.program.n_steps \
-            or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED:
+            or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED or rt.variables_off != 0 or rt.dialog_off != 0:
         return False
     return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
 
@@ -298,6 +327,71 @@ cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m
     interp_deliver(rt, call, m)
 
 
+cdef bint act(runtime_t* rt, call_t* call, uint32_t i, span_t text, msg_t* m, msg_t* last,
+              bint honoured) noexcept nogil:
+    """Runs the actions of a step and moves the call where a jump says; False where the call was ended.
+
+    honoured: a failed check makes the call fail at its end (of recv and nop; other steps ignore it).
+    """
+    cdef outcome_t o = actions_run(rt, call, i, text, m, last)
+    if o.failure != 0 and honoured and call.failure == 0:
+        call.failure = <uint16_t> o.failure
+    if o.stop_call:
+        end_call(rt, call, COUNT_FAILED_CALL_REJECTED, DEAD_FAILED, True)
+        return False
+    call.jump_step = <uint16_t> o.jump_step if o.jump_step >= 0 else NO_STEP
+    return True
+
+
+cdef inline uint32_t acted_step(runtime_t* rt, call_t* call, uint32_t i) noexcept nogil:
+    """Where a call goes on behind step i, whose actions were run."""
+    cdef uint32_t target = call.jump_step
+    if unlikely(rt.program.steps[i].n_actions and target != NO_STEP):
+        return target
+    return step_after(rt, call, i)
+
+
+cdef inline bint act_on_last(runtime_t* rt, call_t* call, uint32_t i, msg_t* current, bint honoured) noexcept nogil:
+    """Actions of a step that neither sends nor receives: they look at the last message received."""
+    cdef msg_t* last = last_message(rt, call, current)
+    return act(rt, call, i, whole(last) if last != NULL else nothing(), last, last, honoured)
+
+
+cdef bint run_send(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
+    """Sends and acts; False where the call was ended."""
+    cdef uint32_t i = call.step
+    cdef msg_t* last = NULL
+    if unlikely(not send_step(rt, call, i, current)):
+        end_call(rt, call, COUNT_FAILED_CANNOT_SEND_MESSAGE, DEAD_FAILED, True)
+        return False
+    if unlikely(rt.program.steps[i].n_actions):
+        if rt.program.actions_use_last[i]:
+            last = last_message(rt, call, current)
+        return act(rt, call, i, rt.sent, NULL, last, False)
+    return True
+
+
+cdef inline bint is_over(runtime_t* rt, call_t* call) noexcept nogil:
+    if unlikely(call.flags & CALL_INIT):
+        return call.step >= rt.program.n_steps + rt.program.n_init_steps
+    return call.step >= rt.program.n_steps
+
+
+cdef void finish_call(runtime_t* rt, call_t* call) noexcept nogil:
+    """The call has run past its last step."""
+    if unlikely(call.flags & CALL_INIT):
+        dialog_close(rt, call)
+        calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
+    elif call.failure != 0:
+        end_call(rt, call, call.failure, DEAD_FAILED, True)
+    else:
+        end_call(rt, call, 0, DEAD_SUCCESSFUL, True)
+
+
+cdef inline bint is_skipped(runtime_t* rt, call_t* call, const step_t* s) noexcept nogil:
+    return s.condexec_var >= 0 and is_set(rt, call, s.condexec_var) == (s.flags & STEP_CONDEXEC_INVERSE != 0)
+
+
 cdef void run(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
     """Executes steps until the call parks, ends, or has had its share of this turn."""
     cdef const step_t* s
@@ -306,14 +400,15 @@ cdef void run(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
     cdef bint kept = True
     set_state(rt, call, CALL_RUNNING)
     while True:
-        if call.step >= rt.program.n_steps:
-            if call.failure != 0:
-                end_call(rt, call, call.failure, DEAD_FAILED, True)
-            else:
-                end_call(rt, call, 0, DEAD_SUCCESSFUL, True)
+        if is_over(rt, call):
+            finish_call(rt, call)
             return
         s = &rt.program.steps[call.step]
-        if s.kind == STEP_RECV:
+        if unlikely(is_skipped(rt, call, s)) and budget > 0:
+            budget -= 1
+            call.step = <uint16_t> step_after(rt, call, call.step)
+            continue
+        if s.kind == STEP_RECV or s.kind == STEP_RECV_CMD:
             kept = park(rt, call, CALL_WAITING, current)
             arm_receive_timeout(rt, call)
             break
@@ -328,22 +423,29 @@ cdef void run(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
             if wheel_is_scheduled(&call.retrans_timer):
                 kept = park(rt, call, CALL_BLOCKED, current)
                 break
-            if unlikely(not send_step(rt, call, call.step, current)):
-                end_call(rt, call, COUNT_FAILED_CANNOT_SEND_MESSAGE, DEAD_FAILED, True)
+            if not run_send(rt, call, current):
                 return
         elif s.kind == STEP_PAUSE:
             bookkeep(rt, call, s)
             count_step(rt, call.step, STEPC_MESSAGES)
-            ms = pause_ms(rt, s)
+            if unlikely(s.n_actions) and not act_on_last(rt, call, call.step, current, False):
+                return
+            ms = pause_ms(rt, call, s)
             if s.flags & STEP_TIMEWAIT and ms > 0 and rest(rt, call, s, ms):
                 return
             if ms > 0:
                 kept = park(rt, call, CALL_PAUSED, current)
                 schedule_after(rt, &rt.timers, &call.timer, ms)
                 break
+        elif s.kind == STEP_SEND_CMD:
+            bookkeep(rt, call, s)
+            if not send_command(rt, call, s, current):
+                return
         else:
             bookkeep(rt, call, s)
-        call.step = <uint16_t> step_after(rt, call.step)
+            if unlikely(s.n_actions) and not act_on_last(rt, call, call.step, current, True):
+                return
+        call.step = <uint16_t> acted_step(rt, call, call.step)
     if unlikely(not kept):
         count(rt, COUNT_CALLS_REFUSED)
         trace(rt, TRACE_CALLS_REFUSED, 0, 0, call_call_id(call), nothing())
@@ -356,10 +458,15 @@ cdef inline void jump(runtime_t* rt, call_t* call, uint32_t step, msg_t* current
     run(rt, call, current)
 
 
-cdef void interp_start(runtime_t* rt, call_t* call) noexcept nogil:
+cdef void interp_start(runtime_t* rt, call_t* call, uint32_t user_id) noexcept nogil:
     cdef uint64_t* tail = call_tail(call)
     cdef uint32_t i
     call.cseq = rt.config.base_cseq - 1
+    if rt.dialog_off != 0 and not dialog_open(rt, call, user_id):
+        end_call(rt, call, COUNT_FAILED_OUTBOUND_CONGESTION, DEAD_FAILED, True)
+        return
+    if call.flags & CALL_INIT:
+        call.step = <uint16_t> rt.program.n_steps
     if rt.program.has_start_rtd:
         for i in range(rt.program.n_rtds):
             tail[1 + i] = call.start_ns
@@ -368,7 +475,7 @@ cdef void interp_start(runtime_t* rt, call_t* call) noexcept nogil:
 
 cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil:
     if call.state == CALL_PAUSED:
-        call.step = <uint16_t> step_after(rt, call.step)
+        call.step = <uint16_t> acted_step(rt, call, call.step)
         run(rt, call, NULL)
     elif call.state == CALL_YIELDED:
         run(rt, call, NULL)
@@ -390,6 +497,65 @@ cdef void receive_timeout(runtime_t* rt, call_t* call) noexcept nogil:
         trace(rt, TRACE_RECV_TIMEOUT, <int32_t> i, 0, call_call_id(call), nothing())
     abort_call(rt, call, COUNT_FAILED_TIMEOUT_ON_RECV, NULL)
 
+# --------------------------------------------------------------------------- twin commands
+
+cdef bint send_command(runtime_t* rt, call_t* call, const step_t* s, msg_t* current) noexcept nogil:
+    """Renders a command for the twin and hands it over; False where the call was ended."""
+    cdef uint32_t i = call.step
+    cdef msg_t* last = last_message(rt, call, current)
+    cdef span_t text = expand_text(rt, call, s.piece_first, s.n_pieces, last, 1)
+    cdef span_t peer = span_of(rt.program.pool + s.name_off, s.name_len)
+    if text.len == 0 or rt.send_command == NULL or not rt.send_command(rt, peer, text):
+        end_call(rt, call, COUNT_FAILED_CMD_NOT_SENT, DEAD_FAILED, True)
+        return False
+    count_step(rt, i, STEPC_MESSAGES)
+    if unlikely(s.n_actions):
+        return act(rt, call, i, text, NULL, last, False)
+    return True
+
+
+cdef bint is_from(span_t text, const char* peer, uint32_t n) noexcept nogil:
+    """Whether the command's From: names that peer; a recvCmd without src takes any."""
+    cdef const char* end = text.ptr + text.len
+    cdef const char* p = <const char*> memmem(text.ptr, text.len, b"From:", 5)
+    if n == 0:
+        return True
+    if p == NULL:
+        return False
+    p += 5
+    while p < end and p[0] == c' ':
+        p += 1
+    return end - p >= n and memcmp(p, peer, n) == 0 and (p + n == end or <unsigned char> p[n] <= 32)
+
+
+cdef void interp_command(runtime_t* rt, call_t* call, span_t text) noexcept nogil:
+    cdef uint32_t i = call.step
+    cdef const step_t* s
+    if memmem(text.ptr, text.len, b"internal-cmd: abort_call", 24) != NULL:
+        abort_call(rt, call, COUNT_FAILED_UNEXPECTED_MESSAGE, NULL)
+        return
+    while i < rt.program.n_steps:
+        s = &rt.program.steps[i]
+        if s.kind == STEP_RECV_CMD and is_from(text, rt.program.pool + s.name_off, s.name_len):
+            break
+        if s.kind != STEP_NOP and not s.flags & STEP_OPTIONAL:
+            i = rt.program.n_steps
+            break
+        i += 1
+    if i >= rt.program.n_steps:
+        complain(rt, call, COMPLAINT_COMMAND, text)
+        end_call(rt, call, COUNT_FAILED_CALL_REJECTED, DEAD_FAILED, True)
+        return
+    s = &rt.program.steps[i]
+    bookkeep(rt, call, s)
+    count_step(rt, i, STEPC_MESSAGES)
+    while text.len > 0 and (text.ptr[text.len - 1] == c'\r' or text.ptr[text.len - 1] == c'\n'):
+        text.len -= 1
+    call.step = <uint16_t> i
+    if s.n_actions and not act(rt, call, i, text, NULL, last_message(rt, call, NULL), True):
+        return
+    jump(rt, call, acted_step(rt, call, i), NULL)
+
 # --------------------------------------------------------------------------- ending
 
 cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reason, bint remember) noexcept nogil:
@@ -404,6 +570,8 @@ cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reaso
     wheel_cancel(&rt.timers, &call.timer)
     wheel_cancel(&rt.retrans, &call.retrans_timer)
     set_state(rt, call, CALL_RUNNING)
+    if rt.variables_off != 0 or rt.dialog_off != 0:
+        dialog_close(rt, call)
     calls_close(&rt.calls, call, remember, reason, now_ms(rt))
 
 
@@ -429,58 +597,6 @@ cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil:
     abort_call(rt, call, COUNT_FAILED_ABORTED, NULL)
 
 # --------------------------------------------------------------------------- receiving
-
-cdef inline bint answers_sent_method(runtime_t* rt, const step_t* s, msg_t* m) noexcept nogil:
-    """SIPp's rule: the response's CSeq method occurs in the concatenated methods sent above this recv."""
-    if m.cseq_method != METHOD_OTHER:
-        return m.cseq_method == METHOD_NONE or s.methods_mask >> m.cseq_method & 1
-    return memmem(rt.program.pool + s.methods_off, s.methods_len,
-                  m.cseq_method_text.ptr, m.cseq_method_text.len) != NULL
-
-
-cdef inline bint matches(runtime_t* rt, uint32_t i, msg_t* m) noexcept nogil:
-    cdef const step_t* s = &rt.program.steps[i]
-    if m.kind == MSG_RESPONSE:
-        return s.status_code == m.status_code and not s.flags & STEP_IS_REQUEST \
-            and (i == 0 or answers_sent_method(rt, s, m))
-    if not s.flags & STEP_IS_REQUEST or s.method != m.method:
-        return False
-    return m.method != METHOD_OTHER or (
-        s.name_len == m.method_text.len and memcmp(rt.program.pool + s.name_off, m.method_text.ptr, s.name_len) == 0)
-
-
-cdef uint32_t find_forward(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
-    """From the call's step over optional receives to the first mandatory one."""
-    cdef uint32_t i = call.step
-    while i < rt.program.n_steps and rt.program.steps[i].kind == STEP_RECV:
-        if matches(rt, i, m):
-            return i
-        if not rt.program.steps[i].flags & STEP_OPTIONAL:
-            break
-        i += 1
-    return NO_STEP
-
-
-cdef uint32_t find_backward(runtime_t* rt, call_t* call, msg_t* m, uint32_t* ack_step) noexcept nogil:
-    """Optional receives just passed, global ones anywhere before; or the ACK to repeat for an old INVITE answer."""
-    cdef uint32_t i = call.step
-    cdef const step_t* s
-    cdef bint contiguous = True
-    while i > 0:
-        i -= 1
-        s = &rt.program.steps[i]
-        if s.kind != STEP_RECV or not s.flags & STEP_OPTIONAL:
-            contiguous = False
-        if s.kind != STEP_RECV or not matches(rt, i, m):
-            continue
-        if contiguous or s.flags & STEP_GLOBAL:
-            return i
-        if m.kind == MSG_RESPONSE and m.cseq_method == METHOD_INVITE and i + 1 < rt.program.n_steps \
-                and rt.program.steps[i + 1].kind == STEP_SEND and rt.program.steps[i + 1].flags & STEP_SENDS_ACK:
-            ack_step[0] = i + 1
-            return NO_STEP
-    return NO_STEP
-
 
 cdef bint is_retransmission(runtime_t* rt, call_t* call, msg_t* m, uint64_t fingerprint) noexcept nogil:
     """Deals with a byte-identical repetition: answers it as before, or counts and ignores it."""
@@ -530,11 +646,19 @@ cdef void accept(runtime_t* rt, call_t* call, uint32_t i, msg_t* m, uint64_t fin
         return
     bookkeep(rt, call, s)
     count_step(rt, i, STEPC_MESSAGES)
+    if unlikely(s.n_actions) and not act_on_received(rt, call, i, m):
+        return
     if m.kind == MSG_REQUEST and m.cseq_number > call.cseq:
         call.cseq = m.cseq_number
     adjust_retransmission(rt, call, i, m)
     if m.kind == MSG_RESPONSE and m.status_code == 200:
         call.flags |= CALL_ACK_PENDING
+    if unlikely(s.flags & STEP_RECORDS_ROUTES):
+        dialog_record_routes(rt, call, m)
+    if unlikely(s.flags & STEP_KEEPS_CHALLENGE):
+        dialog_keep_challenge(rt, call, m)
+    if unlikely(s.response_txn >= 0) and m.status_code >= 200:
+        call_txn(rt, call, s.response_txn).final_hash = fingerprint
     if s.flags & STEP_KEEP_STATE:
         if call.state == CALL_BLOCKED and not wheel_is_scheduled(&call.retrans_timer):
             run(rt, call, NULL)      # the send that waited for this answer goes on
@@ -547,7 +671,19 @@ cdef void accept(runtime_t* rt, call_t* call, uint32_t i, msg_t* m, uint64_t fin
     else:
         call.flags &= ~CALL_CAUSE_IS_REQUEST
     # a new message was received: what answers the one before is no longer complemented
-    jump(rt, call, step_after(rt, i), m)
+    jump(rt, call, acted_step(rt, call, i), m)
+
+
+cdef bint act_on_received(runtime_t* rt, call_t* call, uint32_t i, msg_t* m) noexcept nogil:
+    """The actions of a recv; False where they ended the call. [last_*] is still the message before this one."""
+    cdef msg_t* last = last_message(rt, call, NULL) if rt.program.actions_use_last[i] else NULL
+    cdef uint16_t at = call.step
+    cdef bint goes_on
+    call.step = <uint16_t> i     # what actions say and [index] is about this step
+    goes_on = act(rt, call, i, whole(m), m, last, True)
+    if goes_on:
+        call.step = at
+    return goes_on
 
 
 cdef inline void note_received(call_t* call, msg_t* m) noexcept nogil:
@@ -556,12 +692,48 @@ cdef inline void note_received(call_t* call, msg_t* m) noexcept nogil:
         call.last_status = m.status_code
 
 
+cdef inline bint is_auto_answered(msg_t* m) noexcept nogil:
+    return m.method == METHOD_INFO or m.method == METHOD_NOTIFY or m.method == METHOD_OPTIONS \
+        or m.method == METHOD_UPDATE
+
+
+cdef bint handle_unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
+    """_unexp.main: the call goes on at that label with the message; False where it is being handled already."""
+    cdef int32_t back = rt.program.unexpected_return_var, paused = rt.program.unexpected_pause_var
+    cdef uint64_t end_ms = call_dialog(rt, call).pause_end_ms if call.state == CALL_PAUSED else 0
+    cdef uint64_t hash_ = call.hash
+    if back >= 0:
+        if variable_number(call_variable(rt, call, back)) != 0:
+            return False
+        variable_set_number(&rt.calls.blocks, call_variable(rt, call, back), call.step)
+    elif call.flags & CALL_UNEXPECTED:
+        return False
+    if paused >= 0:
+        variable_set_number(&rt.calls.blocks, call_variable(rt, call, paused), <double> end_ms)
+    call.flags |= CALL_UNEXPECTED
+    jump(rt, call, <uint32_t> rt.program.unexpected_step, NULL)
+    if call.state != CALL_FREE and call.hash == hash_:
+        if match_forward(rt, call, m) != NO_STEP:
+            interp_deliver(rt, call, m)
+        else:
+            unexpected(rt, call, m)
+        if call.state != CALL_FREE and call.hash == hash_:
+            call.flags &= ~CALL_UNEXPECTED
+    return True
+
+
 cdef void unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     """No recv takes the message (scenario rules: default behaviours)."""
     cdef uint32_t i = call.step
     cdef bint aborts = rt.config.behaviors & BEHAVIOR_ABORT_UNEXPECTED != 0
+    if rt.program.unexpected_step >= 0 and handle_unexpected(rt, call, m):
+        return
     count(rt, COUNT_WARNINGS)
     if m.kind == MSG_REQUEST and m.method == METHOD_PING and rt.config.behaviors & BEHAVIOR_PING_REPLY:
+        count(rt, COUNT_AUTO_ANSWERED)
+        send_default(rt, call, DEFAULT_200, m)
+        return
+    if rt.config.auto_answer and m.kind == MSG_REQUEST and is_auto_answered(m):
         count(rt, COUNT_AUTO_ANSWERED)
         send_default(rt, call, DEFAULT_200, m)
         return
@@ -602,11 +774,13 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
                 call_set_peer_tag(&rt.calls, call, tag)
     elif m.method == METHOD_ACK:
         call.flags |= CALL_ESTABLISHED
-    i = find_forward(rt, call, m)
+    i = match_forward(rt, call, m)
     if unlikely(i == NO_STEP):
-        i = find_backward(rt, call, m, &ack_step)
+        i = match_backward(rt, call, m, fingerprint, &ack_step)
     if likely(i != NO_STEP):
         accept(rt, call, i, m, fingerprint)
+    elif ack_step == IGNORED:
+        return
     elif ack_step != NO_STEP:
         count_step(rt, ack_step, STEPC_RETRANS)
         count(rt, COUNT_RETRANSMISSIONS)

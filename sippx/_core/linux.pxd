@@ -20,6 +20,9 @@ cdef extern from *:
     #include <netinet/in.h>
     #include <netinet/udp.h>
     #include <linux/errqueue.h>
+    #include <arpa/inet.h>
+    #include <fcntl.h>
+    #include <netdb.h>
     #include <time.h>
     #include <poll.h>
     #ifndef UDP_SEGMENT
@@ -120,6 +123,17 @@ cdef extern from *:
     int timerfd_create(int clock, int flags) nogil
     int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old) nogil
     int close(int fd) nogil
+    int O_RDONLY, O_CLOEXEC
+    int open_file "open"(const char* path, int flags) nogil
+    ssize_t read(int fd, void* out, size_t n) nogil
+    struct addrinfo:
+        int ai_flags
+        int ai_family
+        int ai_socktype
+        socklen_t ai_addrlen
+        sockaddr* ai_addr
+    int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** found) nogil
+    void freeaddrinfo(addrinfo* found) nogil
     void* mmap(void* addr, size_t n, int prot, int flags, int fd, long off) nogil
     int munmap(void* addr, size_t n) nogil
     int madvise(void* addr, size_t n, int advice) nogil

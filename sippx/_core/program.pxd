@@ -2,7 +2,8 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from sippx._core.codes cimport N_DEFAULT_MESSAGES
-from sippx._core.tables cimport action_t, credentials_t, pause_t, piece_t, step_t
+from sippx._core.regex cimport regex_t
+from sippx._core.tables cimport action_t, credential_rows_t, pause_t, piece_t, step_t
 
 cdef struct template_t:
     uint32_t piece_first
@@ -16,7 +17,7 @@ cdef struct program_t:
     uint32_t n_actions
     int32_t* targets             # variables that ereg and gettimeofday assign to
     uint32_t n_targets
-    credentials_t* credentials
+    credential_rows_t* credentials
     uint32_t n_credentials
     uint32_t n_regexes           # Program.regexes
     uint32_t n_files             # injection files, in the order of Program.spec.injection_names
@@ -40,6 +41,9 @@ cdef struct program_t:
     bint uses_peer_tag
     bint has_start_rtd           # calls need room for RTD start times
     uint8_t* uses_last           # per step, then per default message: the template looks at the last message
+    uint8_t* actions_use_last    # per step: templates of its actions do
+    regex_t** regexes
+    bint uses_digest
     uint32_t n_rtds              # at most 64
     uint32_t n_counters
     # repartition tables: RTD 0.., then call length; bounds in ns
@@ -58,8 +62,12 @@ cdef class Program:
     cdef _check_step_references(self, uint32_t i)
     cdef _check_action(self, uint32_t i)
     cdef _check_rows(self, uint64_t first, uint64_t n, str where)
+    cdef _check_credentials(self, uint32_t i)
     cdef _check_variable(self, int64_t v, str where)
     cdef _adopt_actions(self, spec)
+    cdef _compile_regexes(self, patterns)
+    cdef bint _actions_read_last(self, uint32_t i)
     cdef _note_last_users(self)
     cdef bint _reads_last(self, uint32_t first, uint32_t n)
+    cdef bint _credentials_read_last(self, uint32_t row)
     cdef bint _needs_dialog(self)

@@ -5,7 +5,8 @@ from libc.string cimport memcpy, memset
 
 from sippx._core.bits cimport BYTES_READABLE_PAST_END
 from sippx._core.codes cimport *
-from sippx._core.tables cimport action_t, credentials_t, pause_t, piece_t, step_t
+from sippx._core.regex cimport regex_compile, regex_free
+from sippx._core.tables cimport action_t, credential_rows_t, pause_t, piece_t, step_t
 
 MAX_STEPS = 65000
 MAX_RTDS = 64
@@ -50,6 +51,8 @@ cdef class Program:
             raise ValueError(f"default_pieces has {len(spec.default_pieces)} rows, not {N_DEFAULT_MESSAGES}")
         for i in range(N_DEFAULT_MESSAGES):
             self.p.defaults[<int> i] = self._template(spec.default_pieces[i], f"default_pieces[{i}]")
+        for i in range(self.p.n_credentials):
+            self._check_credentials(i)
         for i in range(self.p.n_pieces):
             self._check_piece(i)
         for i in range(self.p.n_pauses):
@@ -62,7 +65,12 @@ cdef class Program:
         self._note_last_users()
 
     def __dealloc__(self):
+        if self.p.regexes != NULL:
+            for i in range(self.p.n_regexes):
+                regex_free(self.p.regexes[<int> i])
+        free(self.p.regexes)
         free(self.p.uses_last)
+        free(self.p.actions_use_last)
         free(self.p.steps)
         free(self.p.actions)
         free(self.p.targets)
@@ -106,7 +114,7 @@ cdef class Program:
     cdef _adopt_actions(self, spec):
         cdef const action_t[::1] actions = spec.actions
         cdef const int32_t[::1] targets = spec.targets
-        cdef const credentials_t[::1] credentials = spec.credentials
+        cdef const credential_rows_t[::1] credentials = spec.credentials
         if max(actions.shape[0], targets.shape[0], credentials.shape[0], len(spec.regexes)) > MAX_ROWS:
             raise ValueError(f"actions, targets, credentials or regexes have more than {MAX_ROWS} rows")
         if len(spec.injection_names) > MAX_STEPS or len(spec.transactions) > MAX_TRANSACTIONS:
@@ -118,9 +126,9 @@ cdef class Program:
         self.p.targets = <int32_t*> copy_rows(&targets[0] if self.p.n_targets else NULL, self.p.n_targets,
                                               sizeof(int32_t))
         self.p.n_credentials = <uint32_t> credentials.shape[0]
-        self.p.credentials = <credentials_t*> copy_rows(&credentials[0] if self.p.n_credentials else NULL,
-                                                        self.p.n_credentials, sizeof(credentials_t))
-        self.p.n_regexes = len(spec.regexes)
+        self.p.credentials = <credential_rows_t*> copy_rows(&credentials[0] if self.p.n_credentials else NULL,
+                                                            self.p.n_credentials, sizeof(credential_rows_t))
+        self._compile_regexes(spec.regexes)
         self.p.n_files = len(spec.injection_names)
         self.p.n_call_variables = len(spec.call_variables)
         self.p.n_user_variables = len(spec.user_variables)
@@ -135,6 +143,18 @@ cdef class Program:
             raise ValueError(f"unexpected_step {self.p.unexpected_step} out of -1..{self.p.n_steps - 1}")
         self._check_variable(self.p.unexpected_return_var, "unexpected_return_var")
         self._check_variable(self.p.unexpected_pause_var, "unexpected_pause_var")
+
+    cdef _compile_regexes(self, patterns):
+        cdef bytes pattern
+        cdef bytearray error = bytearray(256)
+        self.p.regexes = <regex_t**> calloc(len(patterns) + 1, sizeof(regex_t*))
+        if self.p.regexes == NULL:
+            raise MemoryError
+        self.p.n_regexes = len(patterns)
+        for i, pattern in enumerate(patterns):
+            self.p.regexes[<int> i] = regex_compile(pattern, <uint32_t> len(pattern), error, 256)
+            if self.p.regexes[<int> i] == NULL:
+                raise ValueError(f"regexes[{i}]: {error.split(bytes(1))[0].decode('utf-8', 'replace')}")
 
     cdef _adopt_bounds(self, spec):
         tables = [*spec.rtd_bounds_ms, spec.call_length_bounds_ms]
@@ -219,9 +239,12 @@ cdef class Program:
             raise ValueError(f"steps[{i}].kind {s.kind} unknown")
         if s.method >= N_METHODS:
             raise ValueError(f"steps[{i}].method {s.method} unknown")
+        cdef int32_t first = 0
+        if i >= self.p.n_steps:
+            first, n = n, n + <int32_t> self.p.n_init_steps
         for field, value in (("next", s.next), ("on_timeout", s.on_timeout)):
-            if not -1 <= value <= n:
-                raise ValueError(f"steps[{i}].{field} {value} out of -1..{n}")
+            if value != -1 and not first <= value <= n:
+                raise ValueError(f"steps[{i}].{field} {value} out of -1, {first}..{n}")
         for field, value in (("start_rtd", s.start_rtd), ("stop_rtd", s.stop_rtd)):
             if not -1 <= value < <int32_t> self.p.n_rtds:
                 raise ValueError(f"steps[{i}].{field} {value} out of -1..{self.p.n_rtds - 1}")
@@ -265,6 +288,16 @@ cdef class Program:
     cdef _check_rows(self, uint64_t first, uint64_t n, str where):
         if first + n > self.p.n_pieces:
             raise ValueError(f"{where}: pieces {first}+{n} out of 0..{self.p.n_pieces}")
+
+    cdef _check_credentials(self, uint32_t i):
+        cdef credential_rows_t* c = &self.p.credentials[i]
+        cdef uint32_t k
+        for first, n in ((c.username_first, c.n_username), (c.password_first, c.n_password),
+                         (c.aka_k_first, c.n_aka_k), (c.aka_op_first, c.n_aka_op), (c.aka_amf_first, c.n_aka_amf)):
+            self._check_rows(first, n, f"credentials[{i}]")
+            for k in range(first, first + n):
+                if self.p.pieces[k].kind == PIECE_AUTHENTICATION:
+                    raise ValueError(f"credentials[{i}]: piece {k} may not stand inside another")
 
     cdef _check_variable(self, int64_t v, str where):
         if not -1 <= v < <int64_t> self.p.n_variables:
@@ -315,7 +348,24 @@ cdef class Program:
             else:
                 t = self.p.defaults[i - self.p.n_steps - self.p.n_init_steps]
             self.p.uses_last[i] = self._reads_last(t.piece_first, t.n_pieces)
+        self.p.actions_use_last = <uint8_t*> calloc(n, 1)
+        if self.p.actions_use_last == NULL:
+            raise MemoryError
+        for i in range(self.p.n_steps + self.p.n_init_steps):
+            self.p.actions_use_last[i] = self._actions_read_last(i)
         self.p.uses_dialog = self._needs_dialog()
+        self.p.uses_digest = self.p.n_credentials > 0 or self.p.n_files > 0
+        for i in range(self.p.n_actions):
+            self.p.uses_digest |= self.p.actions[i].kind == ACTION_VERIFY_AUTH
+
+    cdef bint _actions_read_last(self, uint32_t i):
+        cdef uint32_t k
+        cdef action_t* a
+        for k in range(self.p.steps[i].action_first, self.p.steps[i].action_first + self.p.steps[i].n_actions):
+            a = &self.p.actions[k]
+            if self._reads_last(a.piece_first, a.n_pieces) or self._reads_last(a.piece2_first, a.n_pieces2):
+                return True
+        return False
 
     cdef bint _reads_last(self, uint32_t first, uint32_t n):
         cdef uint32_t k
@@ -324,14 +374,25 @@ cdef class Program:
             piece = &self.p.pieces[k]
             if PIECE_LAST_HEADER <= piece.kind <= PIECE_LAST_MESSAGE or piece.kind == PIECE_NEXT_URL \
                     or (piece.kind == PIECE_FIELD or piece.kind == PIECE_FILE) \
-                    and self._reads_last(piece.off, piece.len):
+                    and self._reads_last(piece.off, piece.len) \
+                    or piece.kind == PIECE_AUTHENTICATION and self._credentials_read_last(piece.arg):
                 return True
         return False
 
+    cdef bint _credentials_read_last(self, uint32_t row):
+        cdef credential_rows_t* c = &self.p.credentials[row]
+        return self._reads_last(c.username_first, c.n_username) or self._reads_last(c.password_first, c.n_password) \
+            or self._reads_last(c.aka_k_first, c.n_aka_k) or self._reads_last(c.aka_op_first, c.n_aka_op) \
+            or self._reads_last(c.aka_amf_first, c.n_aka_amf)
+
     cdef bint _needs_dialog(self):
         cdef uint32_t i
-        if self.p.n_files or self.p.n_credentials or self.p.n_user_variables or self.p.n_transactions:
+        if self.p.n_files or self.p.n_credentials or self.p.n_user_variables or self.p.n_transactions \
+                or self.p.unexpected_step >= 0:
             return True
+        for i in range(self.p.n_actions):
+            if self.p.actions[i].kind == ACTION_PAUSE_RESTORE:
+                return True
         for i in range(self.p.n_steps):
             if self.p.steps[i].flags & (STEP_RECORDS_ROUTES | STEP_KEEPS_CHALLENGE):
                 return True

@@ -2,21 +2,77 @@
 #
 # One runtime_t per engine and thread, shared with nobody. `flush` is the seam to the transport: it
 # sends what the outbox holds and clears it.
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+#
+# A call's record ends in a tail whose parts depend on the program: RTD starts (calls.pxd), then
+# variables, dialog, transactions and injection lines, each at an offset kept here (0: not there).
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sippx._core.address cimport address_t
+from sippx._core.bits cimport BYTES_READABLE_PAST_END
 from sippx._core.calls cimport call_t, calls_t
 from sippx._core.codes cimport *
+from sippx._core.digest cimport digest_ctx_t
 from sippx._core.hash cimport random_u64
+from sippx._core.injection cimport injection_state_t, injection_t
 from sippx._core.message cimport msg_t
 from sippx._core.outbox cimport outbox_t
 from sippx._core.program cimport program_t
 from sippx._core.ring cimport ring_put, ring_t
 from sippx._core.span cimport span_of, span_t
+from sippx._core.variables cimport variable_t
 from sippx._core.wheel cimport wheel_node_t, wheel_schedule, wheel_t
 
 cdef enum:
     NS_PER_MS = 1000000
+    SCRATCH_TEXTS = 4
+    SCRATCH_STRIDE = 66048       # a message, padded at both ends
+    TDM_CIRCUITS = 1024
+
+# -tdmmap {first_a-..}{b}{first_c-..}{first_d-..}; n_a * n_c * n_d circuits, taken[] while a call has one
+cdef struct tdm_map_t:
+    uint32_t n_circuits          # 0: no map
+    uint32_t first_a, n_a, b, first_c, n_c, first_d, n_d
+    uint32_t n_taken
+    uint8_t taken[TDM_CIRCUITS]
+
+cdef enum StopReason:
+    STOP_NONE = 0
+    STOP_GRACEFULLY              # int_cmd stop_gracefully: no new calls
+    STOP_NOW                     # int_cmd stop_now
+    STOP_ERROR                   # <error>
+
+# -users: ids from 1 that have no call wait in a ring; a call takes the one at the back, its end puts it in front.
+cdef struct users_t:
+    uint32_t n                   # wanted; 0: no users, calls by rate
+    uint32_t n_known             # ids made so far, at most cap
+    uint32_t n_active            # in the ring or in a call
+    uint32_t cap
+    uint32_t* ring               # cap ids
+    uint32_t front
+    uint32_t n_free
+    variable_t* variables        # cap x n_user_variables, NULL without any
+
+# What a call knows of its dialog and its place in the run, where the program needs it. The texts are
+# blocks of the calls' blocks_t.
+cdef struct dialog_t:
+    char* routes                 # route set in the order of a Route header field, NULL none (rrs)
+    char* target                 # remote target, NULL none
+    char* challenge              # challenge header fields of the last 401 or 407 kept, joined by LF
+    uint32_t routes_len
+    uint32_t target_len
+    uint32_t challenge_len
+    uint32_t nonce_count         # uses of that challenge
+    uint16_t challenge_status
+    uint16_t circuit             # TDM circuit + 1, 0 none
+    uint32_t user_id             # from 1; 0 without -users
+    uint64_t pause_end_ms        # engine time at which the pause in progress ends
+    uint64_t restored_end_ms     # pauserestore: when the next pause ends, 0: by itself
+
+cdef struct txn_t:
+    uint64_t branch_hash         # of the top Via of the request, 0: not begun
+    uint64_t final_hash          # fingerprint of the final response accepted
+    uint32_t ack_step            # + 1: the ACK of this transaction was sent from there
+    uint32_t reserved
 
 cdef struct config_t:
     bint detect_retrans          # off with -nr
@@ -28,6 +84,7 @@ cdef struct config_t:
     uint32_t run_steps           # steps a call may run in one turn
     uint64_t late_start_ns       # a start this much behind its due time counts as late
     double lost_percent
+    bint auto_answer             # -aa: INFO, NOTIFY, OPTIONS and UPDATE that nothing expects get a 200
 
 cdef struct runtime_t:
     program_t* program
@@ -37,7 +94,9 @@ cdef struct runtime_t:
     wheel_t retrans              # call_t.retrans_timer
     outbox_t outbox
     void (*flush)(runtime_t*) noexcept nogil
-    void* owner                  # of flush
+    # hands a command to the twin; False: there is none. NULL: likewise
+    bint (*send_command)(runtime_t*, span_t peer, span_t text) noexcept nogil
+    void* owner                  # of flush and send_command
     ring_t* ring
     uint32_t trace_mask          # bit per TraceKind that is recorded
     uint64_t start_ns
@@ -60,6 +119,45 @@ cdef struct runtime_t:
     uint64_t* maxima             # one per histogram
     int32_t* group_hint          # per template (steps, then defaults): group its last message went to
     msg_t saved                  # parse of a call's saved last message
+    uint32_t variables_off
+    uint32_t dialog_off
+    uint32_t txns_off
+    uint32_t lines_off
+    variable_t* globals
+    injection_t** files          # in the order of the program's injection files
+    injection_state_t* file_states
+    digest_ctx_t* digest         # NULL where the program authenticates nothing
+    span_t auth_uri              # -auth_uri, or sip:remote_ip:remote_port
+    char* scratch                # SCRATCH_TEXTS texts of SCRATCH_STRIDE bytes
+    span_t sent                  # the message rendered last, valid until the next one
+    uint32_t stop                # StopReason
+    uint64_t dynamic_id, dynamic_start, dynamic_max, dynamic_step
+    tdm_map_t tdm
+    users_t users
+
+cdef inline dialog_t* call_dialog(runtime_t* rt, call_t* call) noexcept nogil:
+    return <dialog_t*> (<char*> call + rt.dialog_off)
+
+cdef inline variable_t* call_variable(runtime_t* rt, call_t* call, int32_t v) noexcept nogil:
+    """The variable with that number: of the call, of its user (of the call without -users), or global."""
+    cdef uint32_t own = rt.program.n_call_variables + rt.program.n_user_variables
+    if <uint32_t> v >= own:
+        return rt.globals + (<uint32_t> v - own)
+    if rt.users.variables != NULL and <uint32_t> v >= rt.program.n_call_variables \
+            and call_dialog(rt, call).user_id > 0:
+        return rt.users.variables + <uint64_t> (call_dialog(rt, call).user_id - 1) * rt.program.n_user_variables \
+            + (<uint32_t> v - rt.program.n_call_variables)
+    return <variable_t*> (<char*> call + rt.variables_off) + v
+
+cdef inline txn_t* call_txn(runtime_t* rt, call_t* call, int32_t i) noexcept nogil:
+    return <txn_t*> (<char*> call + rt.txns_off) + i
+
+cdef inline uint32_t* call_lines(runtime_t* rt, call_t* call) noexcept nogil:
+    """The call's line of each injection file."""
+    return <uint32_t*> (<char*> call + rt.lines_off)
+
+cdef inline char* scratch_text(runtime_t* rt, uint32_t i) noexcept nogil:
+    return rt.scratch + i * SCRATCH_STRIDE + BYTES_READABLE_PAST_END
 
 cdef inline void count(runtime_t* rt, uint32_t counter) noexcept nogil:
     rt.counters[counter] += 1

@@ -81,7 +81,7 @@ cdef struct action_t:
     int32_t source_line
     uint32_t reserved
 
-cdef struct credentials_t:
+cdef struct credential_rows_t:
     # rows (first, number) of the pieces of an [authentication]'s parameters; no rows: not given
     uint32_t username_first
     uint32_t n_username

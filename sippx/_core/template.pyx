@@ -162,6 +162,7 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
     cdef span_t v
     cdef bint drop_space = False
 
+    ctx.auth_at = NULL
     p = pieces
     while p < end:
         # 40 bytes hold any number or date that the small pieces print
@@ -230,11 +231,23 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
             out = put_signed(out, <int64_t> p.arg + <int64_t> ((4 * (ctx.call_number - 1)) % 10000) + p.offset)
         elif kind == PIECE_RANDOM:
             out = put_decimal(out, random_u64(ctx.random_state) >> 33)
+        elif kind == PIECE_AUTHENTICATION:
+            ctx.auth_at = out
+            ctx.auth_piece = p
+        elif ctx.expand != NULL:
+            q = ctx.expand(ctx, p, out, limit)
+            if unlikely(q == NULL):
+                return RENDER_E_TOO_LONG
+            out = q
         if p.suppress and (out == start or (out - 1)[0] == c'\n'):
             drop_space = out != start
         p += 1
     for i in range(n_lens):
         put_len(len_at[i], start, out, len_offset[i])
+    if unlikely(ctx.auth_at != NULL) and ctx.authorize != NULL:
+        out = ctx.authorize(ctx, start, out, limit)
+        if out == NULL:
+            return RENDER_E_NOT_AUTHORIZED
     return <int32_t> (out - start)
 
 # --------------------------------------------------------------------------- test surface

@@ -44,7 +44,33 @@ ERROR_TEXTS: Mapping[str, str] = {
     "TRACE_ABORTED_CALL": "Aborted call with Call-ID '{e.call_id}'",
     "TRACE_MESSAGE_TOO_LONG": "Call-Id: {e.call_id}, {e.template} is longer than a datagram can be",
     "TRACE_CALLS_REFUSED": "New call refused, no room for more open calls: Call-Id '{e.call_id}'",
+    "TRACE_WARNING": "{e.text}",
+    "TRACE_ERROR": "{e.text}",
+    "TRACE_COMPLAINT": "{e.complaint}",
     "TRACE_FALLBACK": "{e.feature} cannot be used here{e.reason}; continuing without it",
+}
+# The words of TRACE_COMPLAINT by its Complaint.
+COMPLAINT_TEXTS: Mapping[str, str] = {
+    "COMPLAINT_REGEXP": "Failed regexp match in message {e.a} of call {e.call_id}: looking in '{e.text}'",
+    "COMPLAINT_REGEXP_INVERSE": "Regexp matched but should not in message {e.a} of call {e.call_id}: "
+    "looking in '{e.text}'",
+    "COMPLAINT_NO_HEADER": "Failed regexp match in message {e.a} of call {e.call_id}: header {e.text} not found",
+    "COMPLAINT_TEST": "test failed in message {e.a} of call {e.call_id}: {e.text}",
+    "COMPLAINT_STRCMP": "strcmp failed in message {e.a} of call {e.call_id}: '{e.text}'",
+    "COMPLAINT_DIVIDE_BY_ZERO": "division by zero in message {e.a} of call {e.call_id}: the variable is unchanged",
+    "COMPLAINT_NO_NUMBER": "todouble in message {e.a} of call {e.call_id}: '{e.text}' is no number",
+    "COMPLAINT_BAD_LINE": "no such line of the injection file in message {e.a} of call {e.call_id}: '{e.text}'",
+    "COMPLAINT_NO_FIELD": "the line of the injection file has no such field, in message {e.a} of call {e.call_id}",
+    "COMPLAINT_NO_FILE": "Could not open '{e.text}' for message {e.a} of call {e.call_id}",
+    "COMPLAINT_NO_CHALLENGE": "[authentication] in message {e.a} of call {e.call_id}: no <recv auth=\"true\"> "
+    "has received a challenge",
+    "COMPLAINT_AUTHENTICATION": "[authentication] in message {e.a} of call {e.call_id}: {e.text}",
+    "COMPLAINT_NO_CONTACT": "Cannot record route set if there is no Contact, message {e.a} of call {e.call_id}",
+    "COMPLAINT_NO_CIRCUIT": "Can't create new outgoing call: all tdm_map circuits busy",
+    "COMPLAINT_DESTINATION": "setdest in message {e.a} of call {e.call_id}: cannot send to '{e.text}'",
+    "COMPLAINT_JUMP": "jump in message {e.a} of call {e.call_id} goes to itself or to no message: call rejected",
+    "COMPLAINT_COMMAND": "Unexpected command for call {e.call_id}: {e.doing}, received '{e.text}'",
+    "COMPLAINT_NO_MEMORY": "no memory for a variable in message {e.a} of call {e.call_id}",
 }
 # TRACE_ABORT_BYE of a call that goes on all the same (its b is the negative method).
 _CONTINUE_TEXTS: Mapping[str, str] = {
@@ -69,7 +95,7 @@ def trace_file_name(scenario: str, pid: int, what: str) -> str:
     """SIPp's default name of a trace file in the current directory.
 
     scenario: base name of the scenario file without .xml, or the built-in's name; what: "messages",
-    "errors" or "stat" (whose file is `<scenario>_<pid>_.csv`, as SIPp names it).
+    "errors", "logs" or "stat" (whose file is `<scenario>_<pid>_.csv`, as SIPp names it).
     """
     return f"{scenario}_{pid}_.csv" if what == "stat" else f"{scenario}_{pid}_{what}.log"
 
@@ -80,13 +106,17 @@ class TraceCodes:
 
     kinds: Mapping[int, str]
     methods: Mapping[int, str]
+    complaints: Mapping[int, str] = field(default_factory=dict)
 
     @classmethod
-    def from_enums(cls, kinds: Iterable[IntEnum], methods: Iterable[IntEnum]) -> TraceCodes:
-        """Take the names of the enumerations TraceKind and Method (METHOD_BYE becomes "BYE")."""
+    def from_enums(
+        cls, kinds: Iterable[IntEnum], methods: Iterable[IntEnum], complaints: Iterable[IntEnum] = ()
+    ) -> TraceCodes:
+        """Take the names of the enumerations TraceKind, Method (METHOD_BYE becomes "BYE") and Complaint."""
         return cls(
             {member.value: member.name for member in kinds},
             {member.value: member.name.removeprefix("METHOD_") for member in methods},
+            {member.value: member.name for member in complaints},
         )
 
 
@@ -132,6 +162,11 @@ class _Event:
     @property
     def doing(self) -> str:
         return step_text(self.context.steps, self.a)
+
+    @property
+    def complaint(self) -> str:
+        name = self.codes.complaints.get(self.b, "")
+        return COMPLAINT_TEXTS.get(name, "message {e.a} of call {e.call_id}: {e.text}").format(e=self)
 
     @property
     def method(self) -> str:
@@ -277,6 +312,11 @@ def message_log(path: Path) -> TraceFile:
 def error_log(path: Path) -> TraceFile:
     """The -trace_err file; as in SIPp it is created by its first entry."""
     return TraceFile(path, head=b"The following events occurred:\n", lazy=True)
+
+
+def action_log(path: Path) -> TraceFile:
+    """Create the -trace_logs file; raises OSError when it cannot be created."""
+    return TraceFile(path)
 
 
 def error_entry(wall_ns: int, text: str) -> bytes:

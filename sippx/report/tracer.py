@@ -32,7 +32,8 @@ class Tracer:
     batch of records and one warning, so its memory is bounded by what one `drain` returns.
 
     drain        gives the records since its last call; called by one thread at a time
-    message_log  -trace_msg, None when off; likewise error_log and -trace_err
+    message_log  -trace_msg, None when off; likewise error_log and -trace_err, action_log and -trace_logs
+    execute      runs the command of an <exec>; None: such records are ignored
     """
 
     def __init__(
@@ -43,6 +44,8 @@ class Tracer:
         *,
         message_log: TraceFile | None = None,
         error_log: TraceFile | None = None,
+        action_log: TraceFile | None = None,
+        execute: Callable[[bytes], None] | None = None,
         interval_s: float = DRAIN_INTERVAL_S,
     ) -> None:
         self._drain = drain
@@ -50,7 +53,9 @@ class Tracer:
         self._context = context
         self._message_log = message_log
         self._error_log = error_log
-        self._logs = [log for log in (message_log, error_log) if log is not None]
+        self._action_log = action_log
+        self._execute = execute
+        self._logs = [log for log in (message_log, error_log, action_log) if log is not None]
         self._interval_s = interval_s
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -145,6 +150,11 @@ class Tracer:
         return bool(records)
 
     def _write(self, record: TraceRecord) -> None:
+        name = self._codes.kinds.get(record[0], "")
+        if name == "TRACE_LOG" and self._action_log:
+            self._action_log.write(record[5] + b"\n")
+        elif name == "TRACE_EXEC" and self._execute:
+            self._execute(record[5])
         if self._message_log:
             entry = message_entry(self._context, self._codes, record)
             if entry is not None:

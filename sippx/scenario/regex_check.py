@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from sippx._core.regex import Regex
 
 
 def regex_error(pattern: bytes) -> str | None:
     """What is wrong with a POSIX extended regular expression, None if nothing is."""
     try:
-        regex = import_module("sippx._core.regex").Regex
-    except ModuleNotFoundError:
-        return None
-    try:
-        regex(pattern)
+        Regex(pattern)
     except ValueError as error:
         return str(error)
     return None

@@ -26,7 +26,8 @@ LAST = (
 CLOCKLESS = [
     kind
     for kind in PieceKind
-    if kind not in (PieceKind.PIECE_TIMESTAMP, PieceKind.PIECE_DATE, PieceKind.PIECE_RANDOM, PieceKind.N_PIECE_KINDS)
+    if kind < PieceKind.PIECE_VARIABLE
+    and kind not in (PieceKind.PIECE_TIMESTAMP, PieceKind.PIECE_DATE, PieceKind.PIECE_RANDOM)
 ]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sippx._core.codes import Method, TraceKind
+from sippx._core.codes import Complaint, Method, TraceKind
 from sippx.report.flow import FlowStep
 from sippx.report.tracefile import (
+    COMPLAINT_TEXTS,
     ERROR_TEXTS,
     TraceCodes,
     TraceContext,
@@ -27,7 +28,9 @@ MOMENT_NS = 1_795_408_757_547_945_000
 STEPS = (FlowStep("send", "INVITE"), FlowStep("recv", "200"), FlowStep("pause"), FlowStep("nop"))
 CONTEXT = TraceContext("multi", STEPS)
 KINDS = [kind for kind in TraceKind if kind.name.startswith("TRACE_")]
-CODES = TraceCodes.from_enums(KINDS, Method)
+CODES = TraceCodes.from_enums(KINDS, Method, Complaint)
+ACTION_KINDS = {"TRACE_LOG", "TRACE_EXEC"}
+"""What the tracer deals with itself."""
 CALL_ID = b"1@127.0.0.1"
 RINGING = b"SIP/2.0 180 Ringing\r\nCSeq: 1 INVITE\r\n\r\n"
 MESSAGE_KINDS = {"TRACE_SENT", "TRACE_RECEIVED", "TRACE_UNEXPECTED", "TRACE_LOST"}
@@ -44,13 +47,21 @@ def entry_of(kind: TraceKind, a: int = 0, b: int = 0, data: bytes = RINGING) -> 
 
 
 def test_every_kind_of_the_engine_is_a_message_or_has_an_error_text() -> None:
-    assert {kind.name for kind in KINDS} == MESSAGE_KINDS | set(ERROR_TEXTS)
+    assert {kind.name for kind in KINDS} == MESSAGE_KINDS | ACTION_KINDS | set(ERROR_TEXTS)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name not in ACTION_KINDS])
 def test_every_kind_leaves_a_trace_whatever_the_record_holds(kind: TraceKind) -> None:
     record = (int(kind), MOMENT_NS, 99, 99, b"\xff\x00", b"\x00\xfe{e.b}")
     assert error_text(CONTEXT, CODES, record) or message_entry(CONTEXT, CODES, record)
+
+
+@pytest.mark.parametrize("complaint", [one for one in Complaint if one != Complaint.N_COMPLAINTS])
+def test_every_complaint_has_words_that_name_the_call(complaint: Complaint) -> None:
+    assert complaint.name in COMPLAINT_TEXTS
+    text = text_of(TraceKind.TRACE_COMPLAINT, a=3, b=int(complaint), data=b"{e.b}")
+    assert text is not None
+    assert CALL_ID.decode() in text or complaint == Complaint.COMPLAINT_NO_CIRCUIT
 
 
 def test_kind_unknown_here_leaves_no_trace() -> None:

@@ -10,7 +10,15 @@ import pytest
 
 from sippx._core.codes import Method, TraceKind
 from sippx.report.flow import FlowStep
-from sippx.report.tracefile import TraceCodes, TraceContext, TraceFile, TraceRecord, error_log, message_log
+from sippx.report.tracefile import (
+    TraceCodes,
+    TraceContext,
+    TraceFile,
+    TraceRecord,
+    action_log,
+    error_log,
+    message_log,
+)
 from sippx.report.tracer import MAX_NOTES, Tracer
 
 MOMENT_NS = 1_795_408_757_547_945_000
@@ -164,3 +172,21 @@ def test_no_record_ends_tracing(kind: TraceKind, tmp_path: Path) -> None:
     tracer = run(ring, message_log(tmp_path / "m"), error_log(tmp_path / "e"))
     assert not any("ended early" in note for note in tracer.notes)
     assert b"message sent" in (tmp_path / "m").read_bytes()
+
+
+def test_log_actions_go_to_their_file_as_they_are(tmp_path: Path) -> None:
+    ring = Ring([record(TraceKind.TRACE_LOG, data=b"a\r\nb"), record(TraceKind.TRACE_LOG, data=b"\xff")])
+    tracer = Tracer(ring, CODES, CONTEXT, action_log=action_log(tmp_path / "l"), interval_s=0.0001)
+    tracer.start()
+    tracer.stop()
+    assert (tmp_path / "l").read_bytes() == b"a\r\nb\n\xff\n"
+
+
+def test_commands_are_handed_over_in_their_order() -> None:
+    commands: list[bytes] = []
+    ring = Ring([record(TraceKind.TRACE_EXEC, data=b"one"), record(TraceKind.TRACE_EXEC, data=b"two")])
+    tracer = Tracer(ring, CODES, CONTEXT, execute=commands.append, interval_s=0.0001)
+    tracer.start()
+    tracer.stop()
+    assert commands == [b"one", b"two"]
+    assert tracer.n_warnings == 0

@@ -1,0 +1,99 @@
+# sippx/_core/loop.pxd: the event loop of one engine: pacing, sockets, timers, commands of the twin.
+#
+# engine_t is one engine's everything; the Engine object (engine.pyx) builds and frees it, the functions
+# here run it without the GIL. An engine without a socket (memory link) is driven by its owner: pace(),
+# take_datagrams(), expire(), flush_memory() at times of his choice.
+from libc.stdint cimport uint32_t, uint64_t
+
+from sippx._core.address cimport address_t
+from sippx._core.message cimport msg_t
+from sippx._core.parser cimport MEMO_SLOTS, memo_t
+from sippx._core.program cimport program_t
+from sippx._core.runtime cimport runtime_t
+from sippx._core.span cimport span_t
+from sippx._core.udp cimport udp_t
+
+cdef enum:
+    PARSE_BATCH = 16             # messages parsed ahead, so that their calls are in cache when delivered
+    CALL_ID_CAP = 1024
+    STARTS_PER_QUANTUM = 64      # calls that may be due together before the quantum gets shorter
+    STARTS_AHEAD = 8             # Call-IDs made ahead of their calls
+
+
+cdef struct link_head_t:
+    address_t dest
+    uint32_t len
+
+cdef struct memory_link_t:
+    # records back to back: datagrams of an engine without a socket (link_head_t, bytes), or commands
+    char* bytes
+    uint64_t n_bytes
+    uint64_t cap
+    bint failed
+
+
+cdef struct engine_t:
+    runtime_t rt
+    udp_t* udp                   # NULL: memory link
+    memory_link_t link
+    memory_link_t commands       # sendCmds that the twin has not fetched
+    int epoll_fd
+    int timer_fd
+    uint64_t timer_at_ns         # when timer_fd wakes epoll: not reset by every wait, which is dear on virtual CPUs
+    # pacing: due(now) = base_calls + (now - base_ns) * calls_per_ns
+    double calls_per_ns
+    uint64_t base_ns
+    double base_calls
+    uint64_t n_paced             # due calls dealt with: started or held back by the limit
+    # An idle engine starts calls at least quantum_ns apart: what falls due meanwhile starts with one wake-up and
+    # leaves in one segmented send. One that is busy anyway starts them as they fall due.
+    uint64_t quantum_ns
+    uint64_t resolution_ns       # -timer_resol: the longest quantum
+    uint64_t last_pace_ns
+    uint64_t limit               # open calls, 0 none
+    uint64_t max_calls           # 0 none
+    uint64_t n_hidden            # calls with a number that are no calls: the one that runs <init>
+    bint opens_by_command        # calls are opened by the twin
+    uint32_t quit_level
+    bint paused
+    bint is_idle                 # messages come more rarely than turns: sleep before looking at the socket
+    # what udp counted when we looked last
+    uint64_t seen_sent, seen_sent_bytes, seen_errors, seen_congested, seen_icmp, seen_receive_errors
+    uint64_t seen_send_calls, seen_receive_calls, seen_received_bytes
+    uint32_t seen_drops
+    memo_t memos[MEMO_SLOTS]
+    msg_t msgs[PARSE_BATCH]
+    uint64_t hashes[PARSE_BATCH]
+    span_t keys[PARSE_BATCH]
+    span_t start_ids[STARTS_AHEAD]
+    uint64_t start_hashes[STARTS_AHEAD]
+    char start_texts[STARTS_AHEAD][CALL_ID_CAP + 128]
+
+# rt.flush of engines with and without a socket, rt.send_command
+cdef void flush_udp(runtime_t* rt) noexcept nogil
+cdef void flush_memory(runtime_t* rt) noexcept nogil
+cdef bint keep_command(runtime_t* rt, span_t peer, span_t text) noexcept nogil
+
+# Makes `now` the origin of the schedule, keeping what is due.
+cdef void rebase(engine_t* e, uint64_t now) noexcept nogil
+# Starts the calls that are due; True where more are due than one turn takes.
+cdef bint pace(engine_t* e) noexcept nogil
+cdef uint64_t next_start_ns(engine_t* e) noexcept nogil
+
+# Datagrams of `segment` bytes back to back, the last may be shorter.
+cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint32_t segment,
+                         const address_t* source) noexcept nogil
+
+cdef bint opens_by_command(const program_t* p) noexcept nogil
+cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil
+
+# Runs what the timers say is due.
+cdef void expire(engine_t* e) noexcept nogil
+cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil
+# Ends every open call (forced quit).
+cdef void give_up_calls(engine_t* e) noexcept nogil
+cdef bint finished(const engine_t* e) noexcept nogil
+cdef void update_gauges(engine_t* e) noexcept nogil
+
+# Turns until end_ns (0), the end of the test (1), or a signal (2).
+cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) noexcept nogil

@@ -1,0 +1,1 @@
+"""Typed view of matching.pyx: which recv takes a message; nothing of it is visible from Python."""
