@@ -192,6 +192,19 @@ def test_a_full_disk_is_one_line_and_code_255(word: str) -> None:
     assert (done.returncode, done.stderr) == (255, f"sippx: cannot write to standard output: {reason}\n")
 
 
+def test_descriptors_that_the_caller_closed_are_never_a_socket() -> None:
+    """Keys are read from 0: a socket that got that number would lose its messages to the key reader."""
+    script = (
+        "import os, sys; from sippx import __main__, cli;"
+        "cli.main = lambda: [os.readlink(f'/proc/self/fd/{fd}') for fd in (0, 1, 2)] != ['/dev/null'] * 3;"
+        "__main__.main()"
+    )
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', sys.executable, script], cwd=ROOT, check=False
+    )
+    assert done.returncode == 0
+
+
 def read_terminal(descriptor: int) -> str:
     """All that was written to the other end, which is closed."""
     chunks: list[bytes] = []
