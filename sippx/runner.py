@@ -102,6 +102,7 @@ class Runner:
             self._tracer = self._make_tracer()
             self._stat_file = self._open_stat_file()
             on_error.pop_all()
+        self._run_once = threading.Lock()
         self._rate = options.rate
         self._limit = 0
         self._limit_said = False
@@ -218,6 +219,8 @@ class Runner:
             raise StartError("not enough memory for the call table") from None
         except OSError as error:
             raise StartError(f"no digest authentication here: {error}") from None
+        except ValueError as error:
+            raise UsageError(f"-cid_str '{options.call_id_format[:40]}': {error}") from None
         self._set_globals(engine)
         engine.set_max_calls(0 if options.max_calls is None else options.max_calls)
         return engine
@@ -314,8 +317,11 @@ class Runner:
     def run(self, display: Display | None = None, keys: control.KeyReader | None = None) -> Result:
         """Run to the end and return the result; final statistics are written whatever happens.
 
-        display and keys: the terminal of the command; None runs silently.
+        display and keys: the terminal of the command; None runs silently. Raises RuntimeError the second time:
+        two threads in one engine would share its calls without a lock.
         """
+        if not self._run_once.acquire(blocking=False):
+            raise RuntimeError("a Runner runs once: make another for another run")
         self._tracer.start()
         for warning in (*self.scenario.warnings, *self._file_warnings()):
             self._tracer.warn(warning)

@@ -32,6 +32,7 @@ from sippx._core.ring cimport TraceRing
 from sippx._core.runtime cimport SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, txn_t
 from sippx._core.span cimport span_of, span_t
 from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
+from sippx._core.template cimport render_ctx_t, template_render
 from sippx._core.udp cimport udp_free, udp_init, udp_t
 from sippx._core.variables cimport VAR_TEXT, variable_set_text, variable_t
 from sippx._core.wheel cimport wheel_init
@@ -130,6 +131,8 @@ cdef class Engine:
         self._open_users(n_users, max_users)
         self._open_tdm(tdm)
         self._allocate(capacity, dead_wait_ms, max_block_bytes)
+        if program.p.is_client:
+            self._check_call_id()
         self._open_transport(fd, gso, gro, batch)
 
     cdef _open_files(self, files, n_users, bytes auth_uri):
@@ -237,6 +240,17 @@ cdef class Engine:
         rt.hists = rt.generic + p.n_counters
         rt.repartitions = rt.hists + n_hists * HIST_WORDS
         rt.maxima = rt.repartitions + n_repartition
+
+    cdef _check_call_id(self):
+        """A call without a Call-ID could never be found again."""
+        cdef program_t* p = self.e.rt.program
+        cdef render_ctx_t ctx
+        memset(&ctx, 0, sizeof(ctx))
+        ctx.random_state = &self.e.rt.random_state
+        ctx.call_number = ~0ULL
+        if template_render(p.pieces + p.call_id.piece_first, p.call_id.n_pieces, p.pool, &ctx,
+                           self.e.start_texts[0] + BYTES_READABLE_PAST_END, CALL_ID_CAP) <= 0:
+            raise ValueError(f"a Call-ID has 1 to {<int> CALL_ID_CAP} bytes")
 
     cdef _open_transport(self, fd, bint gso, bint gro, bint batch):
         cdef epoll_event event

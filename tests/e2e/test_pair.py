@@ -246,10 +246,20 @@ def test_a_run_may_be_made_again_on_the_same_port_at_once() -> None:
             assert server.end().n_successful == 5
 
 
+def test_a_runner_does_not_run_twice() -> None:
+    with running(builtin_uas()) as server:
+        server.runner.quit()
+        server.wait()
+        with pytest.raises(RuntimeError, match="once"):
+            server.runner.run()
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ({}, StartError),
+        ({"remote_host": "127.0.0.1", "call_id_format": ""}, UsageError),
+        ({"remote_host": "127.0.0.1", "call_id_format": "i" * 2000 + "%u"}, UsageError),
         ({"remote_host": "127.0.0.1:0"}, UsageError),
         ({"remote_host": "no.such.host.invalid"}, StartError),
         ({"remote_host": "127.0.0.1", "local_ip": "::1"}, StartError),
