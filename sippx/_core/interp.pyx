@@ -754,9 +754,21 @@ cdef void unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
         abort_call(rt, call, COUNT_FAILED_UNEXPECTED_MESSAGE, m)
 
 
+cdef void count_received_ack(runtime_t* rt, call_t* call) noexcept nogil:
+    """Counts an ACK that no recv takes as a repetition of the last one that was taken."""
+    cdef uint32_t i = call.step
+    while i > 0:
+        i -= 1
+        if rt.program.steps[i].kind == STEP_RECV and rt.program.steps[i].flags & STEP_IS_REQUEST \
+                and rt.program.steps[i].method == METHOD_ACK:
+            count_step(rt, i, STEPC_RETRANS)
+            return
+
+
 cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     cdef uint64_t fingerprint = 0
     cdef uint32_t i, ack_step = NO_STEP
+    cdef bint is_later_ack = False
     cdef span_t tag
     if rt.config.detect_retrans:
         fingerprint = (fingerprint_aes(m.data, m.len) if rt.has_aes else hash_bytes(m.data, m.len, 0)) | 1
@@ -773,6 +785,7 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
                                 or memcmp(tag.ptr, call_peer_tag(call).ptr, tag.len) != 0):
                 call_set_peer_tag(&rt.calls, call, tag)
     elif m.method == METHOD_ACK:
+        is_later_ack = rt.config.detect_retrans and call.flags & CALL_ESTABLISHED != 0
         call.flags |= CALL_ESTABLISHED
     i = match_forward(rt, call, m)
     if unlikely(i == NO_STEP):
@@ -786,5 +799,8 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
         count(rt, COUNT_RETRANSMISSIONS)
         render_and_send(rt, call, ack_step, rt.program.steps[ack_step].piece_first,
                         rt.program.steps[ack_step].n_pieces, &rt.program.steps[ack_step], m, False)
+    elif is_later_ack:
+        # each repeated 2xx has an ACK of its own (RFC 3261 13.2.2.4), which may come after the BYE
+        count_received_ack(rt, call)
     else:
         unexpected(rt, call, m)

@@ -157,3 +157,24 @@ def test_answer_from_rest_goes_where_the_call_came_from() -> None:
     ticks.engine.inject(request("BYE", cseq=2), stranger)
     (answer,) = ticks.engine.take_sent()
     assert answer[1] != stranger
+
+
+@pytest.mark.parametrize("rests", [True, False])
+def test_ack_of_a_repeated_answer_may_come_after_the_bye(rests: bool) -> None:
+    """A peer that waited too long for the 200 repeats its INVITE, and acknowledges each of the two 200s."""
+    wait = "<timewait milliseconds='400'/>" if rests else "<pause milliseconds='400'/><nop/>"
+    server = scenario(recv("INVITE"), send("200"), recv("ACK"), recv("BYE"), send("200"), wait)
+    ticks = Ticks.of(server)
+    ack = request("ACK")
+    ticks.receive(request("INVITE"), request("INVITE"), ack, request("BYE", cseq=2), ack)
+    assert len(ticks.sent) == 3
+    ticks.until(410)
+    assert ticks.counts("successful_calls", "failed_calls") == [1, 0]
+    assert ticks.steps[2][:4] == [1, 1, 0, 0]
+    accounted(ticks.total)
+
+
+def test_first_ack_that_no_step_awaits_is_still_unexpected() -> None:
+    ticks = Ticks.of(scenario(recv("INVITE"), send("200"), recv("BYE"), send("200")))
+    ticks.receive(request("INVITE"), request("ACK"))
+    assert ticks.counts("failed_unexpected_message") == [1]
