@@ -63,9 +63,8 @@ class Case:
     """Files in the working directory."""
     n_calls: int = 1
     is_server: bool = False
-    user: str = ""
-    password: str = ""
-    """For checking digests."""
+    credentials: tuple[str, str] = ("", "")
+    """User and password, for checking digests."""
     scenario: str = ""
     """Name of the scenario's file, where it is not that of the case."""
     cut_ms: int = 0
@@ -162,7 +161,7 @@ def run_case(case: Case, tool: str, folder: Path) -> Run:
                 process.wait()
             seconds = time.monotonic() - began_s
             peer.stop()
-    facts = Facts(process.pid, port, peer.port, case.user, case.password)
+    facts = Facts(process.pid, port, peer.port, *case.credentials)
     messages, log = transcript(peer.received, facts, read(folder / "run.log"))
     return Run(
         code, tuple(map(name_of, peer.received)), messages, log, read(folder / "run.err") + read(folder / "err"),

@@ -2,6 +2,8 @@
 
 `test_sipp_half` holds the cases to what the real sipp does, `test_sippx_half` sippx to what is expected of it, and
 `test_both_halves_agree` compares the two runs line by line. Every case runs once per tool and session.
+`-k sipp_half` runs the real sipp only, `-k sippx_half` sippx only. A case in which sippx is meant to do better than
+sipp says so (Case.differs, Case.instead); `test_halves_that_are_to_differ_differ` fails as soon as that is not true.
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ def run_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         for item in request.session.items:
             if isinstance(item, pytest.Function) and item.module is request.module:
                 for tool in TOOLS.get(item.originalname, ()):
-                    begin(item.callspec.params["case"], tool)
+                    case = item.callspec.params["case"]
+                    assert isinstance(case, Case)
+                    begin(case, tool)
 
         yield lambda case, tool: runs[case.name, tool].result()
         pool.shutdown(cancel_futures=True)

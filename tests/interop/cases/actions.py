@@ -13,6 +13,9 @@ DIGEST = (
     'Authorization: Digest username="alice",realm="r",nonce="n",uri="sip:x",'
     'response="4b775f9e10cfbd3ee97a389c2c95fea2"\n'
 )
+QOP_DIGEST = DIGEST[: DIGEST.index("response")] + (
+    'cnonce="c",nc=00000001,qop=auth,response="809e99094e416116aedd89686836cedf"\n'
+)
 USERS = "SEQUENTIAL\nalice;1\nbob;2\ncarol;3\n"
 
 CASES = [
@@ -146,6 +149,24 @@ CASES = [
         "verifyauth_judges_a_digest",
         Expected(("200 REGISTER",), ("X-Right: true", "X-Wrong: false")),
         Script(opening=(Request("REGISTER", DIGEST, call=1),)),
+        is_server=True,
+    ),
+    Case(
+        "verifyauth_with_qop",
+        Expected(("200 REGISTER",), ("X-Right: true",)),
+        Script(opening=(Request("REGISTER", QOP_DIGEST, call=1),)),
+        is_server=True,
+    ),
+    Case(
+        "verifyauth_without_authorization",
+        Expected(("401 REGISTER",), ("X-Right: <false>",)),
+        Script(opening=(Request("REGISTER", call=1),)),
+        is_server=True,
+    ),
+    Case(
+        "server_challenges_and_accepts",
+        Expected(("401 REGISTER", "200 REGISTER"), ("X-Right: true",)),
+        Script({"401 REGISTER": (Request("REGISTER", DIGEST),)}, opening=(Request("REGISTER", call=1),)),
         is_server=True,
     ),
     Case(

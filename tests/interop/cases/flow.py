@@ -76,19 +76,26 @@ CASES = [
     *[
         Case(f"refused_{what}", Expected((), outcome={}, code=1), AGREEABLE)
         for what in (
-            "undefined_label", "label_twice", "unknown_action", "unknown_element", "unknown_keyword",
-            "bad_expression", "optional_before_send", "transaction_never_started", "invite_transaction_without_ack",
-            "timer_never_stopped", "divide_by_zero", "both_checks", "chance_above_one", "no_messages",
-            "timewait_in_the_middle", "keyword_for_the_method", "status_out_of_range",
+            "undefined_label",
+            "label_twice",
+            "unknown_action",
+            "unknown_element",
+            "unknown_keyword",
+            "keyword_without_an_end",
+            "bad_expression",
+            "optional_before_send",
+            "transaction_never_started",
+            "invite_transaction_without_ack",
+            "timer_never_stopped",
+            "divide_by_zero",
+            "both_checks",
+            "chance_above_one",
+            "no_messages",
+            "timewait_in_the_middle",
+            "keyword_for_the_method",
+            "status_out_of_range",
         )
     ],
-    Case(
-        "refused_keyword_without_an_end",
-        Expected(ONE),
-        AGREEABLE,
-        differs="3.6.1 takes a bracket without an end and sends garbage; newer versions refuse it",
-        instead=Expected((), outcome={}, code=1),
-    ),
     Case("jump_to_itself_is_fatal", Expected(ONE, outcome={}, code=255), AGREEABLE),
     Case("jump_out_of_range_is_fatal", Expected(ONE, outcome={}, code=255), AGREEABLE),
-]  # fmt: skip
+]

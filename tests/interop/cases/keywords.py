@@ -10,9 +10,7 @@ ONE, TWO = ("OPTIONS",), ("OPTIONS", "OPTIONS")
 OK = Answer("200 OK")
 RICH = Script(
     {
-        "OPTIONS": (
-            Answer("200 OK", "X-Two: one\nX-Two:   two  \nX-Folded: a\n  b\n\tc\nX-Empty:\n"),
-        ),
+        "OPTIONS": (Answer("200 OK", "X-Two: one\nX-Two:   two  \nX-Folded: a\n  b\n\tc\nX-Empty:\n"),),
         "MESSAGE": (OK,),
     }
 )
@@ -49,7 +47,15 @@ CASES = [
         "cseq_counts_requests",
         Expected(
             ("OPTIONS", "INVITE", "ACK", "BYE", "OPTIONS"),
-            ("CSeq: 1 OPTIONS", "X-Next: 2", "CSeq: 2 INVITE", "CSeq: 2 ACK", "CSeq: 13 BYE", "CSeq: 4 OPTIONS", "X-Cseq: 3"),
+            (
+                "CSeq: 1 OPTIONS",
+                "X-Next: 2",
+                "CSeq: 2 INVITE",
+                "CSeq: 2 ACK",
+                "CSeq: 13 BYE",
+                "CSeq: 4 OPTIONS",
+                "X-Cseq: 3",
+            ),
         ),
         Script(dict.fromkeys(("OPTIONS", "INVITE", "BYE"), (OK,))),
     ),
@@ -78,12 +84,12 @@ CASES = [
                 "X-Request: sip:service@127.0.0.1:PEER",
                 "X-Number: 1 8",
                 "X-Via: <Via: SIP/2.0/UDP 127.0.0.1:PORT;branch=BRANCH1>",
-                "X-Mixed: <X-Empty:>",
             ),
             absent=("X-None",),
         ),
         RICH,
     ),
+    Case("last_of_an_empty_header", Expected(TWO, ("X-Empty:", "X-Mixed: <X-Empty:>")), RICH),
     Case(
         "last_of_a_folded_header",
         Expected(TWO, ("X-Folded: a\n  b\n\tc",)),
@@ -166,6 +172,13 @@ CASES = [
     ),
     Case("blanks_in_cdata", Expected(ONE, ("", "body", "", "indented", "")), AGREEABLE),
     Case(
+        "tabs_and_blanks_in_cdata",
+        Expected(ONE, (" CSeq: 1 OPTIONS",)),
+        AGREEABLE,
+        differs="3.6.1 takes off blanks first and then tabs, and leaves the blank behind a tab",
+        instead=Expected(ONE, ("CSeq: 1 OPTIONS",)),
+    ),
+    Case(
         "cid_str_shapes_the_call_id",
         Expected(ONE, ("X-Cid: call-1-at-127.0.0.1%",)),
         AGREEABLE,
@@ -245,6 +258,22 @@ CASES = [
         n_calls=3,
     ),
     Case(
+        "fields_with_carriage_returns",
+        Expected(ONE, ("X-Line: a <b\r>",)),
+        AGREEABLE,
+        words=("-inf", "users.csv"),
+        files={"users.csv": "SEQUENTIAL\r\na;b\r\n"},
+        differs="3.6.1 keeps the CR of a CRLF in the last field; newer versions take it off",
+        instead=Expected(ONE, ("X-Line: a <b>",)),
+    ),
+    Case(
+        "fields_at_random",
+        Expected(ONE, ("X-Line: a <b>",)),
+        AGREEABLE,
+        words=("-inf", "users.csv"),
+        files={"users.csv": "RANDOM\na;b\n"},
+    ),
+    Case(
         "len_before_another_header",
         Expected(("MESSAGE",), ("Content-Length:     0",), absent=("X-After",)),
         AGREEABLE,
@@ -256,7 +285,14 @@ CASES = [
         Expected(ONE),
         AGREEABLE,
         differs="text before an inner bracket comes behind the inner keyword, with garbage",
-        instead=Expected(ONE, ("X-A: a[bservicec",)),
+        instead=Expected(ONE, ("X-A: a[bservicec", "Content-Length:     0")),
+    ),
+    Case(
+        "a_bracket_in_front_of_a_keyword",
+        Expected(ONE),
+        AGREEABLE,
+        differs="text before an inner bracket comes behind the inner keyword, with garbage",
+        instead=Expected(ONE, ("X-A: [b", "Content-Length:     0")),
     ),
     Case(
         "a_file_name_with_a_digit",
@@ -278,11 +314,23 @@ CASES = [
     ),
     Case("bytes_pass_through", Expected(ONE, ("X-A: é ☎".encode().decode("latin-1"),)), AGREEABLE),
     Case("latin_1_bytes_pass_through", Expected(ONE, ("X-A: é",)), AGREEABLE),
-    Case("service_and_uri", Expected(ONE, ("OPTIONS sip:5551@127.0.0.1:PEER SIP/2.0", "X-A: 5551")), AGREEABLE, words=("-s", "5551")),
+    Case(
+        "service_and_uri",
+        Expected(ONE, ("OPTIONS sip:5551@127.0.0.1:PEER SIP/2.0", "X-A: 5551")),
+        AGREEABLE,
+        words=("-s", "5551"),
+    ),
     Case(
         "compact_header_names",
         Expected(("200 INVITE",), ("f: <sip:b@127.0.0.1>;tag=TAG1", "i: compact-1", "X-Number: 4")),
-        Script(opening=(Raw("INVITE sip:a@127.0.0.1 SIP/2.0\nv: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\nf: <sip:b@127.0.0.1>;tag=b\nt: <sip:a@127.0.0.1>\ni: compact-1\nCSeq: 4 INVITE\nl: 0\n\n"),)),
+        Script(
+            opening=(
+                Raw(
+                    "INVITE sip:a@127.0.0.1 SIP/2.0\nv: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK1\n"
+                    "f: <sip:b@127.0.0.1>;tag=b\nt: <sip:a@127.0.0.1>\ni: compact-1\nCSeq: 4 INVITE\nl: 0\n\n"
+                ),
+            )
+        ),
         is_server=True,
         differs="3.6.1 prints compact names as it received them; newer versions as the keyword has them",
         instead=Expected(("200 INVITE",), ("From: <sip:b@127.0.0.1>;tag=TAG1", "Call-ID: compact-1", "X-Number: 4")),
@@ -298,6 +346,8 @@ CASES = [
     Case(
         "header_names_in_other_letters",
         Expected(TWO, ("X-Tag: <;tag=TAG2>", "X-Number: 1")),
-        Script({"OPTIONS": (Answer("200 OK", replace=(("To:", "to:"), ("CSeq:", "cseq:"), ("Call-ID:", "CALL-ID:"))),)}),
+        Script(
+            {"OPTIONS": (Answer("200 OK", replace=(("To:", "to:"), ("CSeq:", "cseq:"), ("Call-ID:", "CALL-ID:"))),)}
+        ),
     ),
-]  # fmt: skip
+]

@@ -8,9 +8,7 @@ from interop.scripted_peer import SDP, Answer, Script
 
 WORDY = Script(
     {
-        "OPTIONS": (
-            Answer("200 OK", "X-Two: one\nX-Two: two\nX-Reply-To: other\nX-Dots: a+b.c\n", SDP),
-        ),
+        "OPTIONS": (Answer("200 OK", "X-Two: one\nX-Two: two\nX-Reply-To: other\nX-Dots: a+b.c\n", SDP),),
         "MESSAGE": (Answer("200 OK"),),
     }
 )
@@ -91,8 +89,14 @@ CASES = [
         Expected(
             ("OPTIONS",) * 4,
             (
-                "X-User: 2 of 2", "X-N: 1.000000", "X-User: 1 of 2", "X-N: 1.000000",
-                "X-User: 2 of 2", "X-N: 2.000000", "X-User: 1 of 2", "X-N: 2.000000",
+                "X-User: 2 of 2",
+                "X-N: 1.000000",
+                "X-User: 1 of 2",
+                "X-N: 1.000000",
+                "X-User: 2 of 2",
+                "X-N: 2.000000",
+                "X-User: 1 of 2",
+                "X-N: 2.000000",
             ),
             outcome={"SuccessfulCall": 4},
         ),
@@ -111,4 +115,4 @@ CASES = [
         Expected(("OPTIONS",), ("X-A: 1", "X-B: 2", "X-C: 3 ", "Content-Length:     0")),
         AGREEABLE,
     ),
-]  # fmt: skip
+]

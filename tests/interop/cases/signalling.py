@@ -22,7 +22,9 @@ def invited(more: str, *before: Answer) -> Script:
 def challenged(challenge: str, status: str = "401 Unauthorized", *later: Answer) -> Script:
     """A peer that challenges the first REGISTER, and answers the later ones."""
     name = "Proxy-Authenticate" if status.startswith("407") else "WWW-Authenticate"
-    return Script({"REGISTER": [(Answer(status, f"{name}: {challenge}\n"),), *[(answer,) for answer in later or (OK,)]]})
+    return Script(
+        {"REGISTER": [(Answer(status, f"{name}: {challenge}\n"),), *[(answer,) for answer in later or (OK,)]]}
+    )
 
 
 def authorization(qop: str = "", name: str = "Authorization", user: str = "alice", more: str = "") -> str:
@@ -35,7 +37,7 @@ def authorization(qop: str = "", name: str = "Authorization", user: str = "alice
 
 
 TWICE = ("REGISTER", "REGISTER")
-SECRET = {"user": "alice", "password": "secret"}
+SECRET = ("alice", "secret")
 
 CASES = [
     Case(
@@ -92,9 +94,7 @@ CASES = [
     Case(
         "strict_router",
         Expected(CALL, ("ACK sip:three.example SIP/2.0", "Route: <sip:one.example;lr>, <sip:target@127.0.0.1>")),
-        invited(
-            "Record-Route: <sip:one.example;lr>, <sip:three.example>\nContact: <sip:target@127.0.0.1>\n"
-        ),
+        invited("Record-Route: <sip:one.example;lr>, <sip:three.example>\nContact: <sip:target@127.0.0.1>\n"),
     ),
     Case(
         "route_set_is_taken_once",
@@ -104,18 +104,18 @@ CASES = [
             Answer("180 Ringing", "Record-Route: <sip:early.example;lr>\nContact: <sip:early@127.0.0.1>\n"),
         ),
     ),
-    Case("auth_401_without_qop", Expected(TWICE, (authorization(),)), challenged(BASIC), **SECRET),
+    Case("auth_401_without_qop", Expected(TWICE, (authorization(),)), challenged(BASIC), credentials=SECRET),
     Case(
         "auth_401_with_qop_auth",
         Expected(TWICE, (authorization('cnonce="CNONCE1",nc=00000001,qop=auth'),)),
         challenged(BASIC + ', qop="auth", algorithm=MD5'),
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_407_with_opaque",
         Expected(TWICE, (authorization(name="Proxy-Authorization", more=',opaque="xyz"'),)),
         challenged(BASIC + ', opaque="xyz"', "407 Proxy Authentication Required"),
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_int_digests_the_body",
@@ -124,7 +124,7 @@ CASES = [
             ("CSeq: 2 INVITE", authorization('cnonce="CNONCE1",nc=00000001,qop=auth-int')),
         ),
         Script({"INVITE": [(Answer("401 No", f'WWW-Authenticate: {BASIC}, qop="auth-int"\n'),), (OK,)]}),
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_counts_the_uses_of_a_nonce",
@@ -138,26 +138,28 @@ CASES = [
             ),
         ),
         challenged(
-            BASIC + ', qop="auth"', "401 Unauthorized", OK, OK,
-            Answer("401 Stale", 'WWW-Authenticate: Digest realm="some realm", nonce="def456", qop="auth"\n'), OK,
+            BASIC + ', qop="auth"',
+            "401 Unauthorized",
+            OK,
+            OK,
+            Answer("401 Stale", 'WWW-Authenticate: Digest realm="some realm", nonce="def456", qop="auth"\n'),
+            OK,
         ),
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_defaults_to_au_and_ap",
         Expected(TWICE, (authorization(user="bob"),)),
         challenged(BASIC),
         words=("-au", "bob", "-ap", "other"),
-        user="bob",
-        password="other",
+        credentials=("bob", "other"),
     ),
     Case(
         "auth_defaults_to_the_service",
         Expected(TWICE, (authorization(user="5551"),)),
         challenged(BASIC),
         words=("-s", "5551"),
-        user="5551",
-        password="password",
+        credentials=("5551", "password"),
     ),
     Case(
         "auth_with_keywords_in_its_parameters",
@@ -165,7 +167,7 @@ CASES = [
         challenged(BASIC),
         words=("-inf", "users.csv"),
         files={"users.csv": "SEQUENTIAL\nalice;secret\n"},
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_from_a_field",
@@ -173,14 +175,14 @@ CASES = [
         challenged(BASIC),
         words=("-inf", "users.csv"),
         files={"users.csv": "SEQUENTIAL\n[authentication username=alice password=secret]\n"},
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_uri_is_an_option",
         Expected(TWICE, (authorization().replace("127.0.0.1:PEER", "registrar.example"),)),
         challenged(BASIC),
         words=("-auth_uri", "registrar.example"),
-        **SECRET,
+        credentials=SECRET,
     ),
     Case(
         "auth_keyword_without_a_challenge",
@@ -193,7 +195,7 @@ CASES = [
         "auth_prefers_the_first_qop",
         Expected(TWICE, (authorization('cnonce="CNONCE1",nc=00000001,qop=auth-int'),)),
         challenged(BASIC + ', qop="auth,auth-int"'),
-        **SECRET,
+        credentials=SECRET,
         differs="auth-int is preferred where both are offered; auth is what servers take",
         instead=Expected(TWICE, (authorization('cnonce="CNONCE1",nc=00000001,qop=auth'),)),
     ),
@@ -201,7 +203,7 @@ CASES = [
         "auth_md5_sess",
         Expected(TWICE, (authorization('cnonce="CNONCE1",nc=00000001,qop=auth').replace("RIGHT", "WRONG") + "-sess",)),
         challenged(BASIC + ', qop="auth", algorithm=MD5-sess'),
-        **SECRET,
+        credentials=SECRET,
         differs="MD5-sess is computed as MD5",
         instead=Expected(TWICE, (authorization('cnonce="CNONCE1",nc=00000001,qop=auth') + "-sess",)),
     ),
@@ -214,9 +216,37 @@ CASES = [
     ),
     Case(
         "auth_challenge_without_its_header",
-        Expected(("REGISTER",), outcome={}, code=255, errors=("Couldn't find 'Proxy-Authenticate' or 'WWW-Authenticate'",)),
+        Expected(
+            ("REGISTER",), outcome={}, code=255, errors=("Couldn't find 'Proxy-Authenticate' or 'WWW-Authenticate'",)
+        ),
         Script({"REGISTER": (Answer("401 Unauthorized"),)}),
         differs="a 401 without a challenge ends the process; it is to fail the call",
         instead=Expected(("REGISTER",), outcome={"FailedCall": 1}, code=1),
     ),
-]  # fmt: skip
+    Case(
+        "a_register_with_a_challenge_and_a_call",
+        Expected(
+            ("REGISTER", "REGISTER", "INVITE", "ACK", "INVITE", "ACK", "BYE"),
+            (
+                authorization(),
+                "CSeq: 3 INVITE",
+                "CSeq: 3 ACK",
+                authorization('cnonce="CNONCE1",nc=00000001,qop=auth', "Proxy-Authorization").replace("abc123", "xyz"),
+                f"ACK {TARGET} SIP/2.0",
+                "Route: <sip:one.example;lr>",
+                f"BYE {TARGET} SIP/2.0",
+            ),
+        ),
+        Script(
+            {
+                "REGISTER": [(Answer("100 Trying"), Answer("401 No", f"WWW-Authenticate: {BASIC}\n")), (OK,)],
+                "INVITE": [
+                    (Answer("407 No", 'Proxy-Authenticate: Digest realm="some realm", nonce="xyz", qop="auth"\n'),),
+                    (Answer("200 OK", "Record-Route: <sip:one.example;lr>\n" + CONTACT),),
+                ],
+                "BYE": (OK,),
+            }
+        ),
+        credentials=SECRET,
+    ),
+]

@@ -33,7 +33,11 @@ CASES = [
     ),
     Case(
         "t2_bounds_the_back_off",
-        Expected(("OPTIONS",) * 5, outcome={"SuccessfulCall": 1, "Retransmissions": 4}, stats={"CallLengthRepartition_<400": "1"}),
+        Expected(
+            ("OPTIONS",) * 5,
+            outcome={"SuccessfulCall": 1, "Retransmissions": 4},
+            stats={"CallLengthRepartition_<400": "1"},
+        ),
         Script({"OPTIONS": [(), (), (), (), (OK,)]}),
         words=("-T2", "60"),
     ),
@@ -70,7 +74,7 @@ CASES = [
     Case(
         "recv_timeout_behind_an_optional",
         Expected(("OPTIONS",), log=(), outcome=LATE, code=1),
-        differs="the timeout of a mandatory recv behind an optional one is never armed; the smallest of the group is to be",
+        differs="the timeout of a recv behind an optional one is never armed; the smallest of the group is to be",
         instead=Expected(("OPTIONS",), log=("late",)),
     ),
     Case(
@@ -82,5 +86,17 @@ CASES = [
         "timeout_in_an_established_call_says_bye",
         Expected(("INVITE", "ACK", "BYE"), outcome=LATE, code=1),
         Script({"INVITE": (OK,)}),
+    ),
+    Case(
+        "recv_timeout_is_not_restarted",
+        Expected(("INVITE",), outcome=LATE, code=1, stats={"CallLengthRepartition_<300": "1"}),
+        Script({"INVITE": (Answer("180 Ringing", after_ms=80), Answer("180 Still", after_ms=80))}),
+    ),
+    Case(
+        "a_send_waits_for_an_unanswered_one",
+        Expected(
+            ("OPTIONS", "OPTIONS", "BYE"), outcome={**FAILS, "FailedUnexpectedMessage": 1, "Retransmissions": 1}, code=1
+        ),
+        Script({"OPTIONS": [(), (OK,)], "INFO": (OK,)}),
     ),
 ]

@@ -16,7 +16,8 @@ PEER_TO = "To: <sip:service@127.0.0.1:PEER>;tag=TAG2"
 
 def a_call(name: str, expected: Expected, rules: dict[str, tuple[Answer | Request | Raw, ...]], **more: object) -> Case:
     """A case of the scenario a_call_with_a_pause."""
-    return Case(name, expected, Script({"INVITE": (OK,), **BYE_OK, **rules}), scenario="a_call_with_a_pause", **more)  # type: ignore[arg-type]
+    script = Script({"INVITE": (OK,), **BYE_OK, **rules})
+    return Case(name, expected, script, scenario="a_call_with_a_pause", **more)  # type: ignore[arg-type]
 
 
 CASES = [
@@ -27,9 +28,14 @@ CASES = [
             (
                 "ACK sip:service@127.0.0.1:PEER SIP/2.0",
                 "Via: SIP/2.0/UDP 127.0.0.1:PORT;branch=BRANCH1",
-                SIPP_FROM, PEER_TO, "CSeq: 1 ACK", "Max-Forwards: 70", "Subject: Performance Test",
+                SIPP_FROM,
+                PEER_TO,
+                "CSeq: 1 ACK",
+                "Max-Forwards: 70",
+                "Subject: Performance Test",
             ),
-            outcome=UNEXPECTED, code=1,
+            outcome=UNEXPECTED,
+            code=1,
         ),
         {"INVITE": (Answer("404 Not Found"),)},
     ),
@@ -37,13 +43,26 @@ CASES = [
         "a_302_is_cancelled",
         Expected(
             ("INVITE", "CANCEL"),
-            ("CANCEL sip:service@127.0.0.1:PEER SIP/2.0", "Via: SIP/2.0/UDP 127.0.0.1:PORT;branch=BRANCH1", "CSeq: 1 CANCEL"),
-            outcome=UNEXPECTED, code=1,
+            (
+                "CANCEL sip:service@127.0.0.1:PEER SIP/2.0",
+                "Via: SIP/2.0/UDP 127.0.0.1:PORT;branch=BRANCH1",
+                "CSeq: 1 CANCEL",
+            ),
+            outcome=UNEXPECTED,
+            code=1,
         ),
         {"INVITE": (Answer("302 Moved", "Contact: <sip:b@127.0.0.1>\n"),)},
     ),
-    a_call("a_603_is_acknowledged", Expected(("INVITE", "ACK"), outcome=UNEXPECTED, code=1), {"INVITE": (Answer("603 Decline"),)}),
-    a_call("an_unexpected_183_is_cancelled", Expected(("INVITE", "CANCEL"), outcome=UNEXPECTED, code=1), {"INVITE": (Answer("183 Progress"),)}),
+    a_call(
+        "a_603_is_acknowledged",
+        Expected(("INVITE", "ACK"), outcome=UNEXPECTED, code=1),
+        {"INVITE": (Answer("603 Decline"),)},
+    ),
+    a_call(
+        "an_unexpected_183_is_cancelled",
+        Expected(("INVITE", "CANCEL"), outcome=UNEXPECTED, code=1),
+        {"INVITE": (Answer("183 Progress"),)},
+    ),
     a_call(
         "without_behaviour_bye_nothing_is_said",
         Expected(("INVITE",), outcome=UNEXPECTED, code=1),
@@ -56,13 +75,19 @@ CASES = [
         {"INVITE": (Answer("183 Progress"), Answer("404 Not Found"), OK)},
         words=("-default_behaviors", "bye,pingreply"),
     ),
-    a_call("nd_does_nothing_by_itself", Expected(CALL), {"INVITE": (Answer("183 Progress"), Request("CANCEL"), OK)}, words=("-nd",)),
+    a_call(
+        "nd_does_nothing_by_itself",
+        Expected(CALL),
+        {"INVITE": (Answer("183 Progress"), Request("CANCEL"), OK)},
+        words=("-nd",),
+    ),
     a_call(
         "an_unexpected_bye_is_answered",
         Expected(
             ("INVITE", "ACK", "200 BYE"),
             ("SIP/2.0 200 OK", "CSeq: 1 BYE", "Contact: <sip:127.0.0.1:PORT;transport=UDP>", "Content-Length: 0"),
-            outcome=UNEXPECTED, code=1,
+            outcome=UNEXPECTED,
+            code=1,
         ),
         {"ACK": (Request("BYE"),)},
     ),
@@ -74,10 +99,17 @@ CASES = [
     a_call("bye_without_its_behaviour", Expected(CALL), {"ACK": (Request("BYE"),)}, words=("-nd",)),
     a_call(
         "info_in_a_call_ends_it",
-        Expected(CALL, ("BYE sip:sipp@127.0.0.1:PORT SIP/2.0", "From: <sip:service@127.0.0.1:PEER>;tag=TAG2", "CSeq: 2 BYE"), outcome=UNEXPECTED, code=1),
+        Expected(
+            CALL,
+            ("BYE sip:sipp@127.0.0.1:PORT SIP/2.0", "From: <sip:service@127.0.0.1:PEER>;tag=TAG2", "CSeq: 2 BYE"),
+            outcome=UNEXPECTED,
+            code=1,
+        ),
         {"ACK": (Request("INFO"),)},
         differs="the BYE has the identities of the peer; it is to be built from the state of the dialog",
-        instead=Expected(CALL, ("BYE sip:service@127.0.0.1:PEER SIP/2.0", SIPP_FROM, PEER_TO), outcome=UNEXPECTED, code=1),
+        instead=Expected(
+            CALL, ("BYE sip:service@127.0.0.1:PEER SIP/2.0", SIPP_FROM, PEER_TO), outcome=UNEXPECTED, code=1
+        ),
     ),
     a_call(
         "aa_answers_info_options_notify_update",
@@ -96,13 +128,33 @@ CASES = [
         differs="an unexpected PING leaks the call; the call is to go on",
         instead=Expected(("INVITE", "ACK", "200 PING", "BYE"), outcome={"SuccessfulCall": 1, "AutoAnswered": 1}),
     ),
-    a_call("a_message_in_a_pause_ends_the_call", Expected(CALL, outcome=UNEXPECTED, code=1, errors=("while pausing",)), {"ACK": (Answer("183 Progress", to="INVITE", after_ms=5),)}),
-    a_call("pause_msg_ign_drops_it", Expected(CALL), {"ACK": (Answer("183 Progress", to="INVITE", after_ms=5), Request("BYE"))}, words=("-pause_msg_ign",)),
-    a_call("an_unexpected_answer_to_the_bye", Expected((*CALL, "BYE"), outcome=UNEXPECTED, code=1), {"BYE": (Answer("481 No Call"),)}),
+    a_call(
+        "a_message_in_a_pause_ends_the_call",
+        Expected(CALL, outcome=UNEXPECTED, code=1, errors=("while pausing",)),
+        {"ACK": (Answer("183 Progress", to="INVITE", after_ms=5),)},
+    ),
+    a_call(
+        "pause_msg_ign_drops_it",
+        Expected(CALL),
+        {"ACK": (Answer("183 Progress", to="INVITE", after_ms=5), Request("BYE"))},
+        words=("-pause_msg_ign",),
+    ),
+    a_call(
+        "an_unexpected_answer_to_the_bye",
+        Expected((*CALL, "BYE"), outcome=UNEXPECTED, code=1),
+        {"BYE": (Answer("481 No Call"),)},
+    ),
     a_call(
         "an_answer_without_a_to_header",
         Expected(("INVITE", "CANCEL"), outcome=UNEXPECTED, code=1),
-        {"INVITE": (Raw("SIP/2.0 200 OK\nFrom: <sip:a@127.0.0.1>;tag=1\nCall-ID: {call_id}\nCSeq: 1 INVITE\nContent-Length: 0\n\n"),)},
+        {
+            "INVITE": (
+                Raw(
+                    "SIP/2.0 200 OK\nFrom: <sip:a@127.0.0.1>;tag=1\n"
+                    "Call-ID: {call_id}\nCSeq: 1 INVITE\nContent-Length: 0\n\n"
+                ),
+            )
+        },
     ),
     Case(
         "a_wrong_answer_to_options_says_bye",
@@ -152,7 +204,9 @@ CASES = [
     ),
     Case(
         "unexp_main_handles_what_is_unexpected",
-        Expected(("INVITE", "ACK", "200 MESSAGE", "BYE"), ("X-By: handler",), log=("came back to 3.000000", "seen yes")),
+        Expected(
+            ("INVITE", "ACK", "200 MESSAGE", "BYE"), ("X-By: handler",), log=("came back to 3.000000", "seen yes")
+        ),
         Script({"INVITE": (OK,), "ACK": (Request("MESSAGE", after_ms=5),), **BYE_OK}),
     ),
     Case(
@@ -161,6 +215,19 @@ CASES = [
         Script({"OPTIONS": (OK, Answer("200 Late", after_ms=30))}),
         words=("-r", "5"),
         n_calls=2,
+    ),
+    Case(
+        "deadcall_wait_0_forgets_calls",
+        Expected(("OPTIONS", "OPTIONS"), outcome={"SuccessfulCall": 2, "OutOfCallMsgs": 1}),
+        Script({"OPTIONS": (OK, Answer("200 Late", after_ms=30))}),
+        words=("-r", "5", "-deadcall_wait", "0"),
+        n_calls=2,
+    ),
+    a_call(
+        "ping_without_its_behaviour",
+        Expected(CALL),
+        {"ACK": (Request("PING"),)},
+        words=("-default_behaviors", "bye,abortunexp"),
     ),
     Case(
         "out_of_call_messages_are_counted",
@@ -178,7 +245,10 @@ CASES = [
         Expected(("200 OPTIONS",), outcome={"SuccessfulCall": 1, **UNEXPECTED}, code=1),
         Script(
             opening=(
-                Raw("SIP/2.0 200 OK\nVia: SIP/2.0/UDP x\nFrom: <sip:a@b>\nTo: <sip:c@d>\nCall-ID: stray\nCSeq: 1 INFO\nContent-Length: 0\n\n"),
+                Raw(
+                    "SIP/2.0 200 OK\nVia: SIP/2.0/UDP x\nFrom: <sip:a@b>\nTo: <sip:c@d>\n"
+                    "Call-ID: stray\nCSeq: 1 INFO\nContent-Length: 0\n\n"
+                ),
                 Request("OPTIONS", call=1),
                 Request("OPTIONS", call=2, after_ms=50),
             )
@@ -199,4 +269,4 @@ CASES = [
         Script({"OPTIONS": (OK, Request("MESSAGE", call=7))}),
         words=("-oocsf", "SCENARIOS/ooc_answer.xml"),
     ),
-]  # fmt: skip
+]
