@@ -155,6 +155,13 @@ def _check_transport(value: Any) -> str:
     return parse_transport(_check_string(value))
 
 
+def parse_retransmission_check(text: str) -> str:
+    """full or loose."""
+    if text in ("full", "loose"):
+        return text
+    raise ValueError("is no way to recognise retransmissions; use full or loose")
+
+
 def _check_behaviors(value: Any) -> frozenset[str]:
     if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
         raise TypeError
@@ -245,4 +252,7 @@ KEYS = ValueType("a mapping of strings to strings", "KEYWORD VALUE", str, _check
 KEYS_OF_VARIABLES = ValueType("a mapping of strings to strings", "VARIABLE VALUE", str, _check_keys, n_arguments=2)
 INDEXES = ValueType("a mapping of file names to columns", "FILE COLUMN", str, _check_indexes, n_arguments=2)
 PATHS = ValueType("a sequence of file names", "FILE", str, _check_strings, is_list=True)
+RETRANSMISSION_CHECK = ValueType(
+    '"full" or "loose"', "HOW", parse_retransmission_check, lambda v: parse_retransmission_check(_check_string(v))
+)
 TDM_MAP = ValueType("a TDM map", "MAP", parse_tdm_map, _check_tdm_map)

@@ -24,6 +24,7 @@ from sippx.option_types import (
     KEYS,
     KEYS_OF_VARIABLES,
     PATHS,
+    RETRANSMISSION_CHECK,
     STRING,
     TDM_MAP,
     TIME_MAX_MS,
@@ -236,6 +237,14 @@ class Options:
         "-aa", FLAG, False, group=CALLS,
         help="Answer INFO, NOTIFY, OPTIONS and UPDATE that the scenario does not expect with 200.",
     )
+    ignore_in_pause: bool = option(
+        "-pause_msg_ign", FLAG, False, group=CALLS,
+        help="Ignore messages that a call receives while it pauses.",
+    )
+    keep_call_id_slashes: bool = option(
+        "-callid_slash_ign", FLAG, False, group=CALLS,
+        help="Do not take 'prefix///' off the Call-IDs received.",
+    )
     auth_username: str | None = option(
         "-au", STRING, None, group=CALLS, metavar="USER", default_text="the value of -s",
         help="User name of [authentication] where it names none.",
@@ -337,6 +346,11 @@ class Options:
     retransmissions: bool = option(
         "-nr", FLAG, True, group=TIMEOUTS, flag_value=False,
         help="Neither retransmit nor detect the peer's retransmissions.",
+    )
+    retransmission_check: str = option(
+        "-rtcheck", RETRANSMISSION_CHECK, "full", group=TIMEOUTS,
+        help="What makes a received message a retransmission: full, every byte is the same; loose, its To, From, "
+        "Call-ID and CSeq are (of a response the first line and the body, too).",
     )
     t2_ms: int = option(
         "-T2", TIME_MS, 4000, group=TIMEOUTS, minimum=1, maximum=INT32_MAX,
@@ -476,10 +490,10 @@ ALL_OPTIONS: tuple[OptionSpec, ...] = tuple(
 
 _UNSUPPORTED = """
     -3pcc -assocmaxret -audiotolerance -bind_local -bind_to_device -calldebug_file -calldebug_overwrite
-    -callid_slash_ign -ci -cid_type -cp -error_overwrite -gracefulclose -heartbeat -ip_field -log_overwrite
+    -ci -cid_type -cp -error_overwrite -gracefulclose -heartbeat -ip_field -log_overwrite
     -master -max_log_size -max_rtp_port -mb -message_overwrite -min_rtp_port -multihome -no_rate_quit
-    -oocsf -oocsn -pathmaxret -pause_msg_ign -periodic_rtd -plugin -pmtu -random_base_ssrc -rate_increase
-    -rate_interval -rate_max -rate_scale -rfc3339 -ringbuffer_files -ringbuffer_size -rsa -rtcheck
+    -oocsf -oocsn -pathmaxret -periodic_rtd -plugin -pmtu -random_base_ssrc -rate_increase
+    -rate_interval -rate_max -rate_scale -rfc3339 -ringbuffer_files -ringbuffer_size -rsa
     -rtp_buffsize -rtp_echo -rtp_payload -rtp_threadtasks -rtpcheck_debug -rtt_freq -rxinf -rxrn -rxsf
     -screen_file -screen_overwrite -send_timeout -sendbuffer_warn -shortmessage_file
     -shortmessage_overwrite -slave -slave_cfg -sleep -srtpcheck_debug -tls_ca -tls_cert -tls_crl -tls_key

@@ -214,6 +214,9 @@ class Runner:
                 dynamic_id=(options.dynamic_start, options.dynamic_max, options.dynamic_step),
                 tdm=options.tdm_map,
                 auto_answer=options.auto_answer,
+                loose_check=options.retransmission_check == "loose",
+                ignore_in_pause=options.ignore_in_pause,
+                keep_slashes=options.keep_call_id_slashes,
             )
         except MemoryError:
             raise StartError("not enough memory for the call table") from None

@@ -301,6 +301,11 @@ cdef inline uint32_t first_step(scene_t* s) noexcept nogil:
     return s.rt.program.n_steps if s.call.flags & CALL_INIT else 0
 
 
+cdef void stop_run(scene_t* s, uint32_t reason) noexcept nogil:
+    if s.rt.stop < reason:
+        s.rt.stop = reason
+
+
 cdef void run_jump(scene_t* s, const action_t* a) noexcept nogil:
     cdef double step = operand(s, a)
     cdef uint32_t end = s.rt.program.n_steps
@@ -309,7 +314,7 @@ cdef void run_jump(scene_t* s, const action_t* a) noexcept nogil:
         step += first_step(s) if a.source >= 0 else 0
     if not first_step(s) <= step < end or <uint32_t> step == s.call.step:
         complain(s.rt, s.call, COMPLAINT_JUMP, nothing())
-        s.outcome.stop_call = True
+        stop_run(s, STOP_ERROR)
         return
     s.outcome.jump_step = <int32_t> step
 
@@ -396,11 +401,6 @@ cdef void run_verify(scene_t* s, const action_t* a) noexcept nogil:
         variable_set_truth(&s.rt.calls.blocks, variable(s, a.target), right)
 
 
-cdef void stop_run(scene_t* s, uint32_t reason) noexcept nogil:
-    if s.rt.stop < reason:
-        s.rt.stop = reason
-
-
 cdef void say(scene_t* s, const action_t* a, uint32_t kind) noexcept nogil:
     cdef span_t text = first_text(s, a)
     if kind == TRACE_WARNING:
@@ -474,7 +474,7 @@ cdef outcome_t actions_run(runtime_t* rt, call_t* call, uint32_t i, span_t text,
     s.last = last
     memset(&s.outcome, 0, sizeof(s.outcome))
     s.outcome.jump_step = -1
-    while a < end and s.outcome.failure == 0 and not s.outcome.stop_call:
+    while a < end and s.outcome.failure == 0 and not s.outcome.stop_call and rt.stop < <uint32_t> STOP_NOW:
         if a.kind == ACTION_EREG:
             run_ereg(&s, a)
         elif a.kind == ACTION_TEST:

@@ -47,6 +47,9 @@ class Engine:
         dynamic_id: tuple[int, int, int] | None = None,
         tdm: tuple[int, ...] | None = None,
         auto_answer: bool = False,
+        loose_check: bool = False,
+        ignore_in_pause: bool = False,
+        keep_slashes: bool = False,
     ) -> None: ...
     def take_commands(self) -> list[tuple[bytes, bytes]]: ...
     def give_command(self, text: bytes, call_id: bytes) -> None: ...

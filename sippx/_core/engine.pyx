@@ -88,7 +88,7 @@ cdef class Engine:
                   uint64_t max_block_bytes=1 << 34, uint64_t timer_resolution_ns=1000000,
                   uint64_t late_start_ns=10000000, start_ns=None, seed=None, files=(), bytes auth_uri=b"sip:127.0.0.1",
                   uint32_t n_users=0, uint32_t max_users=0, dynamic_id=None, tdm=None,
-                  bint auto_answer=False):
+                  bint auto_answer=False, bint loose_check=False, bint ignore_in_pause=False, bint keep_slashes=False):
         cdef runtime_t* rt
         self.e = <engine_t*> calloc(1, sizeof(engine_t))
         if self.e == NULL:
@@ -125,6 +125,9 @@ cdef class Engine:
         elif program.p.is_client:
             raise ValueError("a client program needs a remote address")
         rt.config.auto_answer = auto_answer
+        rt.config.loose_check = loose_check
+        rt.config.ignore_in_pause = ignore_in_pause
+        rt.config.keep_slashes = keep_slashes
         rt.dynamic_start, rt.dynamic_max, rt.dynamic_step = dynamic_id or (10000, 12000, 4)
         rt.dynamic_id = rt.dynamic_start
         self._open_files(files, n_users, auth_uri)

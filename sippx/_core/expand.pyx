@@ -1,5 +1,6 @@
 # sippx/_core/expand.pyx: expands what depends on a call: variables, fields, files, routes, credentials.
 from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod
 from libc.string cimport memchr, memcpy, memmove, memset, strlen
 
@@ -7,7 +8,7 @@ from sippx._core.bits cimport BYTES_READABLE_PAST_END, unlikely
 from sippx._core.calls cimport call_call_id, call_peer_tag, call_t
 from sippx._core.challenge cimport challenge_choose, challenge_t
 from sippx._core.codes cimport *
-from sippx._core.digest cimport credentials_t, digest_authorization, digest_error_text
+from sippx._core.digest cimport PREFER_AUTH, credentials_t, digest_authorization, digest_error_text
 from sippx._core.hash cimport random_u64
 from sippx._core.injection cimport INJECTION_E_TOO_LONG, INJECTION_NO_LINE, injection_render_field
 from sippx._core.linux cimport O_CLOEXEC, O_RDONLY, close, open_file, read
@@ -25,7 +26,7 @@ cdef enum:
     NESTED = 2                   # scratch text of parameters of keywords
     HEADER = 3                   # scratch text of a header field to insert
     NAME_CAP = 4096
-    LINE_DIGITS_CAP = 64
+    LINE_DIGITS_CAP = 1024       # variables ask for room for any number
     CHALLENGES_CAP = 8
     HEADER_CAP = 16384
 
@@ -199,6 +200,7 @@ cdef char* expand_field(runtime_t* rt, call_t* call, render_ctx_t* ctx, const pi
                         char* limit) noexcept nogil:
     cdef uint32_t line
     cdef int32_t n
+    cdef char[16] number
     cdef span_t text
     if p.len == 0:
         line = call_lines(rt, call)[p.arg]
@@ -215,7 +217,8 @@ cdef char* expand_field(runtime_t* rt, call_t* call, render_ctx_t* ctx, const pi
     if unlikely(n < 0):
         if n == INJECTION_E_TOO_LONG:
             return NULL
-        complain(rt, call, COMPLAINT_NO_FIELD, nothing())
+        n = snprintf(number, sizeof(number), "%d", p.offset)
+        complain(rt, call, COMPLAINT_NO_FIELD, span_of(number, <uint32_t> n))
         return out
     if unlikely(n > 16 and memmem(out, n, b"[authentication", 15) != NULL):
         return split_field(rt, ctx, out, <uint32_t> n)
@@ -339,9 +342,11 @@ cdef char* authorize(render_ctx_t* ctx, char* start, char* end, char* limit) noe
     collect_credentials(rt, ctx, &c)
     p = <char*> memchr(start, c' ', end - start)
     c.method = span_of(start, <uint32_t> ((p if p != NULL else end) - start))
-    p = <char*> memmem(start, end - start, b"\r\n\r\n", 4)
+    # from the place of the header field on, which looks like an empty line itself
+    p = <char*> memmem(ctx.auth_at, end - ctx.auth_at, b"\r\n\r\n", 4)
     c.body = span_of(p + 4, <uint32_t> (end - p - 4)) if p != NULL else nothing()
     c.uri = rt.auth_uri
+    c.qop_preference = PREFER_AUTH
     c.nc = d.nonce_count + 1
     c.cnonce = random_u64(&rt.random_state)
     n = challenge_choose(values, split_challenges(d, values), c.aka_k.ptr != NULL, d.challenge_status == 407,

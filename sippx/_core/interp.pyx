@@ -329,7 +329,7 @@ cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m
 
 cdef bint act(runtime_t* rt, call_t* call, uint32_t i, span_t text, msg_t* m, msg_t* last,
               bint honoured) noexcept nogil:
-    """Runs the actions of a step and moves the call where a jump says; False where the call was ended.
+    """Runs the actions of a step and notes where a jump says to go on; False where call or run were ended.
 
     honoured: a failed check makes the call fail at its end (of recv and nop; other steps ignore it).
     """
@@ -340,7 +340,7 @@ cdef bint act(runtime_t* rt, call_t* call, uint32_t i, span_t text, msg_t* m, ms
         end_call(rt, call, COUNT_FAILED_CALL_REJECTED, DEAD_FAILED, True)
         return False
     call.jump_step = <uint16_t> o.jump_step if o.jump_step >= 0 else NO_STEP
-    return True
+    return rt.stop < <uint32_t> STOP_NOW
 
 
 cdef inline uint32_t acted_step(runtime_t* rt, call_t* call, uint32_t i) noexcept nogil:
@@ -591,6 +591,12 @@ cdef void abort_call(runtime_t* rt, call_t* call, uint32_t failure, msg_t* curre
     end_call(rt, call, failure, DEAD_ABORTED, True)
 
 
+cdef void interp_answer_stray(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
+    count(rt, COUNT_AUTO_ANSWERED)
+    send_default(rt, call, DEFAULT_200, m)
+    calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
+
+
 cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil:
     count(rt, COUNT_WARNINGS)
     trace(rt, TRACE_ABORTED_CALL, call.step, 0, call_call_id(call), nothing())
@@ -692,11 +698,6 @@ cdef inline void note_received(call_t* call, msg_t* m) noexcept nogil:
         call.last_status = m.status_code
 
 
-cdef inline bint is_auto_answered(msg_t* m) noexcept nogil:
-    return m.method == METHOD_INFO or m.method == METHOD_NOTIFY or m.method == METHOD_OPTIONS \
-        or m.method == METHOD_UPDATE
-
-
 cdef bint handle_unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     """_unexp.main: the call goes on at that label with the message; False where it is being handled already."""
     cdef int32_t back = rt.program.unexpected_return_var, paused = rt.program.unexpected_pause_var
@@ -765,13 +766,38 @@ cdef void count_received_ack(runtime_t* rt, call_t* call) noexcept nogil:
             return
 
 
+cdef uint64_t loose_fingerprint(msg_t* m) noexcept nogil:
+    """-rtcheck loose: To, From, Call-ID and CSeq, of a response its first line and body too."""
+    cdef span_t v
+    cdef uint64_t h = 0
+    v = msg_first_value(m, HDR_TO)
+    h = hash_bytes(v.ptr, v.len, h)
+    v = msg_first_value(m, HDR_FROM)
+    h = hash_bytes(v.ptr, v.len, h)
+    h = hash_bytes(m.call_id.ptr, m.call_id.len, h)
+    v = msg_first_value(m, HDR_CSEQ)
+    h = hash_bytes(v.ptr, v.len, h)
+    if m.kind == MSG_RESPONSE:
+        h = hash_bytes(m.data, m.line_off[0], h)
+        h = hash_bytes(m.data + m.body_off, m.len - m.body_off, h)
+    return h
+
+
+cdef inline uint64_t fingerprint_of(runtime_t* rt, msg_t* m) noexcept nogil:
+    if unlikely(rt.config.loose_check):
+        return loose_fingerprint(m) | 1
+    return (fingerprint_aes(m.data, m.len) if rt.has_aes else hash_bytes(m.data, m.len, 0)) | 1
+
+
 cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     cdef uint64_t fingerprint = 0
     cdef uint32_t i, ack_step = NO_STEP
     cdef bint is_later_ack = False
     cdef span_t tag
+    if unlikely(rt.config.ignore_in_pause) and call.state == CALL_PAUSED:
+        return
     if rt.config.detect_retrans:
-        fingerprint = (fingerprint_aes(m.data, m.len) if rt.has_aes else hash_bytes(m.data, m.len, 0)) | 1
+        fingerprint = fingerprint_of(rt, m)
         if unlikely(fingerprint == call.cause_hash or fingerprint == call.last_recv_hash):
             if is_retransmission(rt, call, m, fingerprint):
                 return
@@ -796,7 +822,6 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
         return
     elif ack_step != NO_STEP:
         count_step(rt, ack_step, STEPC_RETRANS)
-        count(rt, COUNT_RETRANSMISSIONS)
         render_and_send(rt, call, ack_step, rt.program.steps[ack_step].piece_first,
                         rt.program.steps[ack_step].n_pieces, &rt.program.steps[ack_step], m, False)
     elif is_later_ack:

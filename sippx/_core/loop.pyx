@@ -12,8 +12,8 @@ from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.dialog cimport users_take
 from sippx._core.interp cimport (
-    interp_command, interp_deliver, interp_give_up, interp_rested, interp_retransmit, interp_start, interp_timer,
-    interp_woken,
+    interp_answer_stray, interp_command, interp_deliver, interp_give_up, interp_rested, interp_retransmit,
+    interp_start, interp_timer, interp_woken, is_auto_answered,
 )
 from sippx._core.linux cimport EINTR, EPOLLERR, TFD_TIMER_ABSTIME, epoll_event, epoll_wait, itimerspec, timerfd_settime
 from sippx._core.message cimport MSG_REQUEST, msg_t
@@ -321,6 +321,12 @@ cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const
     """No open call has that Call-ID: a server opens one for a request, everything else is out of call."""
     cdef runtime_t* rt = &e.rt
     cdef call_t* call
+    if rt.config.auto_answer and m.kind == MSG_REQUEST and is_auto_answered(m):
+        call = calls_open(&rt.calls, key, hash_, rt.now_ns)
+        if call != NULL:
+            call.remote = source[0]
+            interp_answer_stray(rt, call, m)
+        return
     if rt.program.is_client or e.quit_level != QUIT_RUN or m.kind != MSG_REQUEST or m.method == METHOD_ACK:
         count(rt, COUNT_OUT_OF_CALL_MSGS)
         count(rt, COUNT_WARNINGS)
@@ -387,7 +393,7 @@ cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint3
             if unlikely(traces(rt, TRACE_RECEIVED)):
                 trace(rt, TRACE_RECEIVED, 0, 0, span_of(bytes, 0), span_of(bytes + off, n))
             if likely(status == PARSE_OK):
-                e.keys[k] = call_key(e.msgs[k].call_id)
+                e.keys[k] = e.msgs[k].call_id if rt.config.keep_slashes else call_key(e.msgs[k].call_id)
                 e.hashes[k] = calls_hash(&rt.calls, e.keys[k])
                 calls_prefetch_slot(&rt.calls, e.hashes[k])
                 k += 1

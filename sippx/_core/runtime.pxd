@@ -84,6 +84,9 @@ cdef struct config_t:
     uint32_t run_steps           # steps a call may run in one turn
     uint64_t late_start_ns       # a start this much behind its due time counts as late
     double lost_percent
+    bint loose_check             # -rtcheck loose: what repeats the main header fields is a retransmission
+    bint ignore_in_pause         # -pause_msg_ign
+    bint keep_slashes            # -callid_slash_ign
     bint auto_answer             # -aa: INFO, NOTIFY, OPTIONS and UPDATE that nothing expects get a 200
 
 cdef struct runtime_t:

@@ -117,6 +117,10 @@ cdef char* put_last_header(char* out, char* limit, msg_t* m, uint32_t id_, const
     if i == 0 or <uint64_t> (limit - out) < <uint64_t> name_len + 2:
         return out if i == 0 else NULL
     i -= 1
+    if unlikely(m.repeated >> id_ & 1 == 0 and id_ != HDR_OTHER and msg_line_value(m, i).len == 0):
+        out = copy_wild(out, name, name_len)
+        out[0] = c':'
+        return out + 1
     if likely(id_ != HDR_OTHER and m.repeated >> id_ & 1 == 0):
         out = copy_wild(out, name, name_len)
         memcpy(out, b": ", 2)
@@ -136,9 +140,9 @@ cdef char* put_last_header(char* out, char* limit, msg_t* m, uint32_t id_, const
     return out
 
 
-cdef void put_len(char* at, char* start, char* end, int32_t offset) noexcept nogil:
-    """Fills the five characters kept for [len] with the body's length."""
-    cdef char* body = <char*> memmem(start, end - start, b"\r\n\r\n", 4)
+cdef void put_len(char* at, const char* headers, char* end, int32_t offset) noexcept nogil:
+    """Fills the five characters kept for [len] with the length of what follows the first empty line in `headers`."""
+    cdef char* body = <char*> memmem(headers, end - headers, b"\r\n\r\n", 4)
     cdef int64_t n = offset
     cdef char[32] text
     if body != NULL:
@@ -239,11 +243,12 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
             if unlikely(q == NULL):
                 return RENDER_E_TOO_LONG
             out = q
-        if p.suppress and (out == start or (out - 1)[0] == c'\n'):
+        if p.suppress and (out == start or (out - 1)[0] == c'\n') and out != ctx.auth_at:
             drop_space = out != start
         p += 1
     for i in range(n_lens):
-        put_len(len_at[i], start, out, len_offset[i])
+        # the place kept for an authentication header field looks like an empty line
+        put_len(len_at[i], start if ctx.auth_at == NULL else ctx.auth_at, out, len_offset[i])
     if unlikely(ctx.auth_at != NULL) and ctx.authorize != NULL:
         out = ctx.authorize(ctx, start, out, limit)
         if out == NULL:

@@ -58,9 +58,9 @@ COMPLAINT_TEXTS: Mapping[str, str] = {
     "COMPLAINT_TEST": "test failed in message {e.a} of call {e.call_id}: {e.text}",
     "COMPLAINT_STRCMP": "strcmp failed in message {e.a} of call {e.call_id}: '{e.text}'",
     "COMPLAINT_DIVIDE_BY_ZERO": "division by zero in message {e.a} of call {e.call_id}: the variable is unchanged",
-    "COMPLAINT_NO_NUMBER": "todouble in message {e.a} of call {e.call_id}: '{e.text}' is no number",
+    "COMPLAINT_NO_NUMBER": "Invalid double conversion in message {e.a} of call {e.call_id}: '{e.text}' is no number",
     "COMPLAINT_BAD_LINE": "no such line of the injection file in message {e.a} of call {e.call_id}: '{e.text}'",
-    "COMPLAINT_NO_FIELD": "the line of the injection file has no such field, in message {e.a} of call {e.call_id}",
+    "COMPLAINT_NO_FIELD": "Field {e.text} not found in the line of the injection file, in message {e.a} of call {e.call_id}",
     "COMPLAINT_NO_FILE": "Could not open '{e.text}' for message {e.a} of call {e.call_id}",
     "COMPLAINT_NO_CHALLENGE": "[authentication] in message {e.a} of call {e.call_id}: no <recv auth=\"true\"> "
     "has received a challenge",
@@ -68,7 +68,7 @@ COMPLAINT_TEXTS: Mapping[str, str] = {
     "COMPLAINT_NO_CONTACT": "Cannot record route set if there is no Contact, message {e.a} of call {e.call_id}",
     "COMPLAINT_NO_CIRCUIT": "Can't create new outgoing call: all tdm_map circuits busy",
     "COMPLAINT_DESTINATION": "setdest in message {e.a} of call {e.call_id}: cannot send to '{e.text}'",
-    "COMPLAINT_JUMP": "jump in message {e.a} of call {e.call_id} goes to itself or to no message: call rejected",
+    "COMPLAINT_JUMP": "Jump statement at index {e.a} of call {e.call_id} jumps to itself or to no message",
     "COMPLAINT_COMMAND": "Unexpected command for call {e.call_id}: {e.doing}, received '{e.text}'",
     "COMPLAINT_NO_MEMORY": "no memory for a variable in message {e.a} of call {e.call_id}",
 }

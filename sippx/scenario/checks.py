@@ -19,16 +19,16 @@ def check_labels(steps: Sequence[Step], elements: Sequence[Element], labels: Map
                 element.fail(f"the label '{label}' is not defined{nearest_hint(label, labels)}", attribute)
 
 
-def check_jumps(steps: Sequence[Step], elements: Sequence[Element]) -> None:
-    """Every <jump> to a literal index goes to a step, and not to its own."""
+def check_jumps(context: Context, steps: Sequence[Step], elements: Sequence[Element]) -> None:
+    """A <jump> to no step or its own ends the run when it is executed (as in SIPp): said beforehand."""
     for index, (step, element) in enumerate(zip(steps, elements, strict=True)):
         for action in step.actions:
             if action.kind != ActionKind.ACTION_JUMP or action.source is not None:
                 continue
             if action.value == index:
-                element.fail(f"<jump> in line {action.line} goes to its own step, {index}: an endless loop")
+                context.warn(element, f"<jump> in line {action.line} goes to its own step, {index}: an endless loop")
             if action.value >= len(steps):
-                element.fail(f"<jump> in line {action.line} goes to step {action.value:g} of {len(steps)} (from 0)")
+                context.warn(element, f"<jump> in line {action.line} goes to step {action.value:g} of {len(steps)} (from 0)")
 
 
 def check_optionals(context: Context, steps: Sequence[Step], elements: Sequence[Element]) -> None:

@@ -127,7 +127,7 @@ def command_line(case: Case, tool: str, port: int, peer_port: int) -> list[str]:
         words.insert(0, f"{IP}:{peer_port}")
     if "-r" not in words:
         words += ["-r", "100"]
-    if case.expected.log is not None:
+    if case.expected_of(tool).log is not None:
         words += ["-trace_logs", "-log_file", "run.log"]
     return [
         *COMMANDS[tool], *words, "-i", IP, "-p", str(port), "-m", str(case.n_calls), "-nostdin",
