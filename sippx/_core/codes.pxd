@@ -292,6 +292,7 @@ cpdef enum TraceKind:
     TRACE_WARNING                # <warning>: data = text
     TRACE_ERROR                  # <error>: data = text; the run ends
     TRACE_EXEC                   # exec command: data = command
+    TRACE_PING                   # error: unexpected PING; b = 0: it was not answered
     TRACE_COMPLAINT              # warning of an action or keyword: a = step, b = Complaint, data = what was looked at
     N_TRACE_KINDS
 

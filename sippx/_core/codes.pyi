@@ -275,8 +275,9 @@ class TraceKind(IntEnum):
     TRACE_WARNING = 22
     TRACE_ERROR = 23
     TRACE_EXEC = 24
-    TRACE_COMPLAINT = 25
-    N_TRACE_KINDS = 26
+    TRACE_PING = 25
+    TRACE_COMPLAINT = 26
+    N_TRACE_KINDS = 27
 
 class Complaint(IntEnum):
     COMPLAINT_REGEXP = 0

@@ -730,9 +730,11 @@ cdef void unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     if rt.program.unexpected_step >= 0 and handle_unexpected(rt, call, m):
         return
     count(rt, COUNT_WARNINGS)
-    if m.kind == MSG_REQUEST and m.method == METHOD_PING and rt.config.behaviors & BEHAVIOR_PING_REPLY:
-        count(rt, COUNT_AUTO_ANSWERED)
-        send_default(rt, call, DEFAULT_200, m)
+    if m.kind == MSG_REQUEST and m.method == METHOD_PING:
+        trace(rt, TRACE_PING, <int32_t> i, rt.config.behaviors & BEHAVIOR_PING_REPLY, call_call_id(call), nothing())
+        if rt.config.behaviors & BEHAVIOR_PING_REPLY:
+            count(rt, COUNT_AUTO_ANSWERED)
+            send_default(rt, call, DEFAULT_200, m)
         return
     if rt.config.auto_answer and m.kind == MSG_REQUEST and is_auto_answered(m):
         count(rt, COUNT_AUTO_ANSWERED)

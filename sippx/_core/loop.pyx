@@ -16,6 +16,7 @@ from sippx._core.interp cimport (
     interp_start, interp_timer, interp_woken, is_auto_answered,
 )
 from sippx._core.linux cimport EINTR, EPOLLERR, TFD_TIMER_ABSTIME, epoll_event, epoll_wait, itimerspec, timerfd_settime
+from sippx._core.matching cimport opens_call
 from sippx._core.message cimport MSG_REQUEST, msg_t
 from sippx._core.outbox cimport outbox_clear, outbox_t
 from sippx._core.parser cimport PARSE_E_KEEPALIVE, PARSE_E_NO_CALL_ID, PARSE_OK, msg_parse_again
@@ -321,7 +322,8 @@ cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const
     """No open call has that Call-ID: a server opens one for a request, everything else is out of call."""
     cdef runtime_t* rt = &e.rt
     cdef call_t* call
-    if rt.config.auto_answer and m.kind == MSG_REQUEST and is_auto_answered(m):
+    if rt.config.auto_answer and m.kind == MSG_REQUEST and is_auto_answered(m) \
+            and (rt.program.is_client or not opens_call(rt, m)):
         call = calls_open(&rt.calls, key, hash_, rt.now_ns)
         if call != NULL:
             call.remote = source[0]

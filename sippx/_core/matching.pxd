@@ -13,6 +13,9 @@ cdef enum:
     IGNORED = 0xFFFE             # no step: the message changes nothing
     NO_STEP = 0xFFFF             # program limit is 65000 steps
 
+# Whether a request is one that the scenario of a server begins with.
+cdef bint opens_call(runtime_t* rt, msg_t* m) noexcept nogil
+
 cdef uint32_t match_forward(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
 
 # fingerprint: of the message. Where no recv takes it, ack_step is the ACK to send again for a repeated answer to

@@ -57,9 +57,19 @@ cdef inline bint matches(runtime_t* rt, call_t* call, uint32_t i, msg_t* m) noex
         s.name_len == m.method_text.len and memcmp(rt.program.pool + s.name_off, m.method_text.ptr, s.name_len) == 0)
 
 
+cdef bint opens_call(runtime_t* rt, msg_t* m) noexcept nogil:
+    cdef uint32_t i = 0
+    while i < rt.program.n_steps and (rt.program.steps[i].kind == STEP_NOP or rt.program.steps[i].kind == STEP_PAUSE):
+        i += 1
+    return search_forward(rt, NULL, i, m) != NO_STEP
+
+
 cdef uint32_t match_forward(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
-    """From the call's step over optional receives to the first mandatory one."""
-    cdef uint32_t i = call.step
+    return search_forward(rt, call, call.step, m)
+
+
+cdef uint32_t search_forward(runtime_t* rt, call_t* call, uint32_t i, msg_t* m) noexcept nogil:
+    """From step i over optional receives to the first mandatory one; call may be NULL for a request."""
     while i < rt.program.n_steps and rt.program.steps[i].kind == STEP_RECV:
         if matches(rt, call, i, m):
             return i

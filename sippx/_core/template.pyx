@@ -114,17 +114,16 @@ cdef char* put_last_header(char* out, char* limit, msg_t* m, uint32_t id_, const
     """"Name: v1, v2", all fields of that name; nothing where there is none; NULL where it does not fit."""
     cdef uint32_t i = m.first[id_]
     cdef bint any_ = False
+    cdef char* value
     if i == 0 or <uint64_t> (limit - out) < <uint64_t> name_len + 2:
         return out if i == 0 else NULL
     i -= 1
-    if unlikely(m.repeated >> id_ & 1 == 0 and id_ != HDR_OTHER and msg_line_value(m, i).len == 0):
-        out = copy_wild(out, name, name_len)
-        out[0] = c':'
-        return out + 1
     if likely(id_ != HDR_OTHER and m.repeated >> id_ & 1 == 0):
         out = copy_wild(out, name, name_len)
         memcpy(out, b": ", 2)
-        return put_value(out + 2, limit, m, i)
+        value = put_value(out + 2, limit, m, i)
+        # as SIPp: no blank behind the colon of a field without a value
+        return value - 1 if unlikely(value == out + 2) else value
     for i in range(i, m.n_lines):
         if not msg_line_is(m, i, id_, name, name_len):
             continue
@@ -134,9 +133,10 @@ cdef char* put_last_header(char* out, char* limit, msg_t* m, uint32_t id_, const
             out = copy_wild(out, name, name_len)
             memcpy(out, b": ", 2)
             any_ = True
-        out = put_value(out + 2, limit, m, i)
-        if out == NULL:
+        value = put_value(out + 2, limit, m, i)
+        if value == NULL:
             return NULL
+        out = value - 1 if value == out + 2 else value
     return out
 
 

@@ -46,6 +46,7 @@ ERROR_TEXTS: Mapping[str, str] = {
     "TRACE_CALLS_REFUSED": "New call refused, no room for more open calls: Call-Id '{e.call_id}'",
     "TRACE_WARNING": "{e.text}",
     "TRACE_ERROR": "{e.text}",
+    "TRACE_PING": "{e.ping} on an unexpected PING for call: {e.call_id}",
     "TRACE_COMPLAINT": "{e.complaint}",
     "TRACE_FALLBACK": "{e.feature} cannot be used here{e.reason}; continuing without it",
 }
@@ -162,6 +163,10 @@ class _Event:
     @property
     def doing(self) -> str:
         return step_text(self.context.steps, self.a)
+
+    @property
+    def ping(self) -> str:
+        return "Automatic response" if self.b else "Do not answer"
 
     @property
     def complaint(self) -> str:

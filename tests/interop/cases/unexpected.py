@@ -235,6 +235,8 @@ CASES = [
         Expected(("OPTIONS", "200 INFO"), outcome={"SuccessfulCall": 1, "AutoAnswered": 2}),
         Script({"OPTIONS": (OK, Request("INFO", call=7))}),
         words=("-aa",),
+        differs="an answer to a request of no call is counted twice",
+        instead=Expected(("OPTIONS", "200 INFO"), outcome={"SuccessfulCall": 1, "AutoAnswered": 1}),
     ),
     Case(
         "stray_messages_in_a_server",
@@ -264,5 +266,7 @@ CASES = [
         Expected(("OPTIONS", "202 MESSAGE"), outcome={"SuccessfulCall": 1, "AutoAnswered": 1}),
         Script({"OPTIONS": (OK, Request("MESSAGE", call=7))}),
         words=("-oocsf", "SCENARIOS/ooc_answer.xml"),
+        differs="-oocsf is not built yet: it is refused",
+        instead=Expected((), outcome={}, code=1),
     ),
 ]
