@@ -202,11 +202,8 @@ def find_keyword(word: str, keys: Collection[str]) -> tuple[str, str] | None:
         if prefix == "last_":
             if rest:
                 return prefix, rest.removesuffix(":")
-        elif prefix == "$":
+        elif prefix in ("$", "field"):
             return prefix, rest
-        elif prefix == "field":
-            if rest[:1].isdigit():
-                return prefix, rest
         elif not rest or rest[0] in " \t":
             return prefix, rest
     return None

@@ -98,6 +98,14 @@ ATTRIBUTES: tuple[AttributeSpec, ...] = (
     AttributeSpec("variables", ("Global", "User", "Reference"), "names, separated by commas"),
 )
 
+FORBIDDEN: dict[tuple[str, str], str] = {
+    ("timewait", "next"): "'next' is not allowed in <timewait>: it ends the scenario",
+    ("timewait", "ontimeout"): "'ontimeout' is not allowed in <timewait>: it ends the scenario",
+    ("send", "response_txn"): "response_txn is for <recv> only",
+}
+"""Attributes that exist elsewhere and are refused, not ignored, at an element: (element, attribute) -> why."""
+
+
 def find_attribute(element: str, name: str) -> AttributeSpec | None:
     """The row of an attribute of an element, None when SIPp knows none such there."""
     for spec in ATTRIBUTES:

@@ -13,7 +13,7 @@ from sippx.scenario import builtin
 from sippx.scenario.checks import check_jumps, check_labels, check_optionals
 from sippx.scenario.context import Context
 from sippx.scenario.element import INT_MAX, Element
-from sippx.scenario.language import ATTRIBUTES, ELEMENTS, ROOT, attribute_names, find_attribute
+from sippx.scenario.language import ATTRIBUTES, ELEMENTS, FORBIDDEN, ROOT, attribute_names, find_attribute
 from sippx.scenario.model import (
     UNEXPECTED_LABEL,
     UNEXPECTED_VARIABLES,
@@ -155,8 +155,8 @@ class _Loader:
         for name in list(element.node.attrib):
             spec = find_attribute(element.name, name)
             if spec is None and name in anywhere:
-                if element.name == "timewait" and name in ("next", "ontimeout"):
-                    element.fail_name(name, f"'{name}' is not allowed in <timewait>: it ends the scenario")
+                if (element.name, name) in FORBIDDEN:
+                    element.fail_name(name, FORBIDDEN[element.name, name])
                 self.context.warn(element, f"attribute '{name}' has no effect on <{element.name}>", name)
                 del element.node.attrib[name]
             elif spec is None:

@@ -131,8 +131,6 @@ class StepReader:
             start, end = element.tag.cdata[0]
             lead = len(element.source.data[start:end]) - len(element.source.data[start:end].lstrip())
             raise element.source.error(start + lead, str(error)) from None
-        if element.get("response_txn") is not None:
-            element.fail_name("response_txn", "response_txn is for <recv> only")
         return SendStep(
             **self._common(element),
             template=template,

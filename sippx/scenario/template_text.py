@@ -220,7 +220,7 @@ class _Word:
     def _field(self, keyword: Keyword) -> Keyword:
         match = _FIELD_NUMBER.match(keyword.argument)
         if match is None or int(match[1]) > MAX_FIELD:
-            self.fail(f"'[{self.word}]': 'field' must be followed by a field number, 0 to {MAX_FIELD}")
+            self.fail(f"'[{self.word}]': 'field' must be followed by the number of a field, 0 to {MAX_FIELD}")
         if match[2]:
             self.scope.warn(self.start, f"the offset in '[{self.word}]' has no effect: [field] takes none")
         values = self._values("field", behind=len("field") + match.end())

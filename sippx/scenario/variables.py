@@ -83,8 +83,7 @@ class VariableTable:
         """All variables in the order of their numbers; raises for one that is mentioned only once."""
         for variable, use in self.uses.items():
             if use.mentions < 2 and variable.name != UNUSED:
-                near = [other.name for other in self.uses if other != variable]
-                hint = nearest_hint(variable.name, near)
+                hint = nearest_hint(variable.name, {other.name for other in self.uses} - {variable.name})
                 self._fail(
                     use.offset,
                     f"the {variable.scope} variable '{variable.name}' is mentioned only once, so it has no effect"

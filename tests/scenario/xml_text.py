@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -39,10 +40,13 @@ def load(body: str, **options: Any) -> Scenario:
     return Scenario.from_string(document(body), name="t.xml", **options)
 
 
-def compiled(body: str, *, keys: dict[str, str] | None = None, **bindings: Any) -> ProgramSpec:
+def compiled(
+    body: str, *, keys: dict[str, str] | None = None, injection_names: Sequence[str] = (), **bindings: Any
+) -> ProgramSpec:
     """Program of these elements."""
     keys = keys or {}
-    return compile_scenario(load(body, keys=keys), Bindings(keys=keys, **bindings))
+    scenario = load(body, keys=keys, injection_names=injection_names)
+    return compile_scenario(scenario, Bindings(keys=keys, **bindings))
 
 
 def error_of(body: str, **options: Any) -> ScenarioError:
