@@ -202,8 +202,6 @@ def find_keyword(word: str, keys: Collection[str]) -> tuple[str, str] | None:
         if prefix == "last_":
             if rest:
                 return prefix, rest.removesuffix(":")
-        elif prefix in ("$", "field"):
-            return prefix, rest
-        elif not rest or rest[0] in " \t":
+        elif prefix in ("$", "field") or not rest or rest[0] in " \t":
             return prefix, rest
     return None

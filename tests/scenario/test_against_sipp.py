@@ -18,7 +18,16 @@ from reference.matching import find_match
 from reference.render import CallValues, render_range, render_step
 from reference.sip_message import SipMessage, parse_message
 from sippx._core.codes import DefaultMessage
-from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
+from sippx.errors import ScenarioError
+from sippx.scenario import (
+    Bindings,
+    ProgramSpec,
+    Scenario,
+    builtin_names,
+    builtin_text,
+    compile_scenario,
+    list_program,
+)
 
 pytestmark = [
     pytest.mark.interop,
@@ -333,3 +342,190 @@ def test_unexpected_bye_is_answered_as_sipp_answers_it(tmp_path: Path) -> None:
         assert seen == render_range(
             spec, spec.default_pieces[DefaultMessage.DEFAULT_200], values_of(run, bye[0])
         )
+
+
+# -- what is a scenario at all --------------------------------------------------------------------------
+
+RECV = '<recv request="INVITE"/>'
+INVITE = REQUEST.replace("OPTIONS", "INVITE")
+MENTIONS = "<nop><action>" + '<assign assign_to="v" value="1"/><assign assign_to="w" value="1"/>' * 2 + "</action></nop>"
+
+
+def act(action: str) -> str:
+    return f"{RECV}<nop><action>{action}</action></nop>{MENTIONS}"
+
+
+def sends(method: str, attributes: str = "", extra: str = "") -> str:
+    text = REQUEST.replace("OPTIONS", method) + extra
+    return f"<send {attributes}><![CDATA[\n{text}\n]]></send>"
+
+
+def answered(name: str) -> str:
+    return f'<recv response="200" response_txn="{name}"/>'
+
+
+VERDICTS: dict[str, tuple[str, bool]] = {
+    "ereg": (act('<ereg regexp="a" assign_to="v"/>'), True),
+    "ereg in header": (act('<ereg regexp="a" search_in="hdr" header="X:" occurence="2" assign_to="v"/>'), True),
+    "ereg without header": (act('<ereg regexp="a" search_in="hdr" assign_to="v"/>'), False),
+    "ereg in variable": (act('<ereg regexp="a" search_in="var" variable="w" assign_to="v"/>'), True),
+    "ereg without variable": (act('<ereg regexp="a" search_in="var" assign_to="v"/>'), False),
+    "ereg somewhere": (act('<ereg regexp="a" search_in="foo" assign_to="v"/>'), False),
+    "ereg without assign_to": (act('<ereg regexp="a" check_it="true"/>'), False),
+    "ereg of nothing": (act('<ereg regexp="" assign_to="v"/>'), True),
+    "ereg with both checks": (
+        act('<ereg regexp="a" check_it="true" check_it_inverse="true" assign_to="v"/>'),
+        False,
+    ),
+    "escaped entities": (act('<ereg regexp="a\\\\.\\&quot;&amp;lt;" assign_to="v"/>'), True),
+    "log": (act('<log message="[$v] [call_id]"/>'), True),
+    "log of nothing": (act("<log/>"), False),
+    "log of an unknown keyword": (act('<log message="[foo]"/>'), False),
+    "warning": (act('<warning message="x"/>'), True),
+    "error": (act('<error message="x"/>'), True),
+    "assign": (act('<assign assign_to="v" value="-1.5e3"/>'), True),
+    "assign nothing": (act('<assign assign_to="v"/>'), False),
+    "assign twice": (act('<assign assign_to="v" value="1" variable="w"/>'), False),
+    "assign text": (act('<assign assign_to="v" value="abc"/>'), False),
+    "assign to nobody": (act('<assign value="1"/>'), False),
+    "assign to a dollar": (RECV + '<nop><action><assign assign_to="$v" value="1"/></action></nop>', False),
+    "assignstr": (act('<assignstr assign_to="v" value="abc"/>'), True),
+    "assignstr of nothing": (act('<assignstr assign_to="v"/>'), False),
+    "todouble": (act('<todouble assign_to="v" variable="w"/>'), True),
+    "todouble of nothing": (act('<todouble assign_to="v"/>'), False),
+    "add": (act('<add assign_to="v" variable="w"/>'), True),
+    "subtract": (act('<subtract assign_to="v" value="2"/>'), True),
+    "multiply": (act('<multiply assign_to="v" value="2"/>'), True),
+    "divide": (act('<divide assign_to="v" variable="w"/>'), True),
+    "divide by zero": (act('<divide assign_to="v" value="0"/>'), False),
+    "test": (act('<test assign_to="v" variable="w" compare="equal" value="1"/>'), True),
+    "test with check only": (act('<test variable="w" compare="equal" value="1" check_it="true"/>'), True),
+    "test for nobody": (act('<test variable="w" compare="equal" value="1"/>'), False),
+    "test of two": (act('<test assign_to="v" variable="w" compare="less_than" variable2="v"/>'), True),
+    "test of three": (act('<test assign_to="v" variable="w" compare="equal" variable2="v" value="1"/>'), False),
+    "test without compare": (act('<test assign_to="v" variable="w" value="1"/>'), False),
+    "test by another word": (act('<test assign_to="v" variable="w" compare="eq" value="1"/>'), False),
+    "strcmp": (act('<strcmp assign_to="v" variable="w" value="x"/>'), True),
+    "strcmp of two": (act('<strcmp assign_to="v" variable="w" variable2="v"/>'), True),
+    "strcmp with check only": (act('<strcmp variable="w" value="x" check_it="true"/>'), True),
+    "strcmp for nobody": (act('<strcmp variable="w" value="x"/>'), False),
+    "strcmp with nothing": (act('<strcmp assign_to="v" variable="w"/>'), False),
+    "trim": (act('<trim assign_to="v"/>'), True),
+    "gettimeofday": (act('<gettimeofday assign_to="v,w"/>'), True),
+    "gettimeofday into one": (act('<gettimeofday assign_to="v"/>'), False),
+    "index": (act('<index assign_to="v"/>'), True),
+    "sample": (act('<sample assign_to="v" distribution="fixed" value="-5"/>'), True),
+    "sample of nothing": (act('<sample assign_to="v"/>'), False),
+    "jump": (act('<jump value="0"/>'), True),
+    "pauserestore": (act('<pauserestore value="3"/>'), True),
+    "lookup": (act('<lookup assign_to="v" file="a.csv" key="x"/>'), True),
+    "insert": (act('<insert file="a.csv" value="x"/>'), True),
+    "replace": (act('<replace file="a.csv" line="0" value="x"/>'), True),
+    "replace no line": (act('<replace file="a.csv" value="x"/>'), False),
+    "setdest": (act('<setdest host="h" port="1" protocol="UDP"/>'), True),
+    "setdest from variables": (act('<setdest host="[$v]" port="[$w]" protocol="[transport]"/>'), True),
+    "setdest without protocol": (act('<setdest host="h" port="1"/>'), False),
+    "closecon": (act("<closecon/>"), True),
+    "verifyauth": (act('<verifyauth assign_to="v" username="u" password="p"/>'), True),
+    "verifyauth without password": (act('<verifyauth assign_to="v" username="u"/>'), False),
+    "verifyauth for nobody": (act('<verifyauth username="u" password="p"/>'), False),
+    "exec command": (act('<exec command="true"/>'), True),
+    "exec int_cmd": (act('<exec int_cmd="stop_call"/>'), True),
+    "exec unknown int_cmd": (act('<exec int_cmd="foo"/>'), True),
+    "exec nothing": (act("<exec/>"), False),
+    "exec rtp_stream": (act('<exec rtp_stream="pause"/>'), True),
+    "rtp_echo": (act('<rtp_echo value="1"/>'), True),
+    "unknown action": (act("<foo/>"), False),
+    "second action list": (f'{RECV}<nop><action><log message="x"/></action><action/></nop>', True),
+    "variable once": (RECV + '<nop condexec="v"/>', False),
+    "variable once in a message": (sends("INVITE", extra="X: [$v]\n"), False),
+    "variable in a message": (sends("INVITE", extra="X: [$v]\n") + '<nop condexec="v"/>', True),
+    "underscore once": (RECV + '<nop condexec="_"/>', True),
+    "variable and Reference": (RECV + '<nop condexec="v"/><Reference variables="v"/>', True),
+    "Reference to nothing": (RECV + '<Reference variables="v"/>', False),
+    "Global once": (RECV + '<Global variables="v"/>', False),
+    "Global": (RECV + '<Global variables="v"/><nop condexec="v"/>', True),
+    "Global too late": (RECV + '<nop condexec="v"/><Global variables="v"/><nop condexec="v"/>', False),
+    "Global of nothing": (RECV + "<Global/>", False),
+    "Global of a dollar": (RECV + '<Global variables="$a"/><nop condexec="a"/>', False),
+    "User": (RECV + '<User variables="v"/><nop condexec="v"/>', True),
+    "test without next": (RECV + '<nop test="v"/>', True),
+    "test with next": (RECV + '<label id="1"/><nop next="1" test="v"/><nop condexec="v"/>', True),
+    "condexec_inverse": (RECV + '<nop condexec="v" condexec_inverse="true"/><nop condexec="v"/>', True),
+    "INVITE transaction": (
+        sends("INVITE", 'start_txn="a"') + answered("a") + sends("ACK", 'ack_txn="a"'),
+        True,
+    ),
+    "other transaction": (sends("OPTIONS", 'start_txn="a"') + answered("a"), True),
+    "transaction without ACK": (sends("INVITE", 'start_txn="a"') + answered("a"), False),
+    "transaction without answer": (sends("OPTIONS", 'start_txn="a"'), False),
+    "transaction without start": (sends("OPTIONS") + answered("a"), False),
+    "transaction with ACK too many": (
+        sends("OPTIONS", 'start_txn="a"') + answered("a") + sends("ACK", 'ack_txn="a"'),
+        False,
+    ),
+    "ACK starts a transaction": (sends("ACK", 'start_txn="a"') + answered("a"), False),
+    "BYE as ACK": (sends("INVITE", 'start_txn="a"') + answered("a") + sends("BYE", 'ack_txn="a"'), False),
+    "response_txn of a send": (sends("INVITE", 'response_txn="a"'), False),
+    "recv by regexp": ('<recv request="INV|BYE" regexp_match="true"/>', True),
+    "recv nothing": (RECV + "<recv/>", False),
+    "rrs and auth": (sends("INVITE") + '<recv response="200" rrs="true" auth="true"/>', True),
+    "rrs by another word": (sends("INVITE") + '<recv response="200" rrs="foo"/>', False),
+    "authentication": (sends("INVITE", extra="[authentication username=a password=b]\n"), True),
+    "field": (sends("INVITE", extra='X: [field0] [field1 file="a.csv" line="0"]\n'), True),
+    "field of another file": (sends("INVITE", extra='X: [field1 file="z.csv"]\n'), False),
+    "file": (sends("INVITE", extra='X: [file name="/etc/hostname"]\n'), True),
+    "file of nothing": (sends("INVITE", extra="X: [file]\n"), False),
+    "fill": (sends("INVITE", extra="X: [fill variable=v text=ab]\n") + '<nop condexec="v"/>', True),
+    "fill with nothing": (sends("INVITE", extra='X: [fill text="ab"]\n'), False),
+    "routes": (sends("INVITE", extra="[routes]\nX: [next_url]\n"), True),
+    "small keywords": (sends("INVITE", extra="X: [tdmmap] [dynamic_id] [userid] [users]\n"), True),
+    "nested brackets": (sends("INVITE", extra="X: [field1 line=[$v]]\n") + '<nop condexec="v"/>', True),
+    "pause of a variable": (RECV + '<pause variable="v"/><nop condexec="v"/>', True),
+    "pause without its parameter": (RECV + '<pause distribution="fixed"/>', False),
+    "pause too long": (RECV + '<pause milliseconds="99999999999"/>', False),
+    "init": (RECV + '<init><nop next="1"/><nop/><label id="1"/></init>', True),
+    "init that sends": (RECV + "<init><send/></init>", False),
+    "init with a label of the scenario": (RECV + '<label id="1"/><init><nop next="1"/></init>', False),
+    "sendCmd of nothing": (sends("INVITE") + "<sendCmd/>", False),
+    "optional recvCmd, then send": (sends("INVITE") + '<recvCmd optional="true"/>' + sends("BYE"), False),
+    "3pcc_abort": (RECV + '<DefaultMessage id="3pcc_abort"><![CDATA[call-id: x\n]]></DefaultMessage>', True),
+    "send timeout": (sends("INVITE", 'timeout="500"'), True),
+}
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_scenario_is_accepted_or_refused_as_sipp_does(tmp_path: Path, name: str) -> None:
+    body, is_accepted = VERDICTS[name]
+    (tmp_path / "a.csv").write_text("SEQUENTIAL\na;b\n")
+    path = tmp_path / "t.xml"
+    path.write_text(document(body))
+    command = ["sipp", f"{HOST}:9", "-i", HOST, "-sf", str(path), "-inf", "a.csv", "-m", "0", "-nostdin", "-timeout", "1"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=DEADLINE_S, check=False)
+    assert (run.returncode == 0) is is_accepted, run.stderr
+    try:
+        compile_scenario(Scenario.from_file(path, injection_names=("a.csv",)), Bindings())
+    except ScenarioError as error:
+        assert not is_accepted, str(error)
+    else:
+        assert is_accepted
+
+
+KNOWN_DIFFERENCES = {
+    "uas": (b"[last_Record-Route:]", b""),  # newer SIPp copies it, 3.6.1 does not
+    "uac_pcap": (b"[media_port]", b"[auto_media_port]"),
+}
+
+
+@pytest.mark.parametrize("name", builtin_names())
+def test_built_in_compiles_to_the_tables_of_sipps_own(name: str) -> None:
+    run = subprocess.run(["sipp", "-sd", name], capture_output=True, timeout=DEADLINE_S, check=False)
+    ours = builtin_text(name).encode()
+    if name in KNOWN_DIFFERENCES:
+        ours = ours.replace(*KNOWN_DIFFERENCES[name])
+        ours = re.sub(rb"\n[ ]*\n(?=[ ]*\[last_From:\])", b"\n", ours)
+    listings = [
+        re.sub(r"  \(line \d+\)", "", list_program(compile_scenario(Scenario.from_string(text, name=name), Bindings())))
+        for text in (ours, run.stdout)
+    ]
+    assert listings[0] == listings[1]

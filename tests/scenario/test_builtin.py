@@ -27,7 +27,14 @@ def program(name: str, **options: object) -> ProgramSpec:
 
 
 def flow(spec: ProgramSpec) -> list[str]:
-    words = {StepKind.STEP_SEND: "send", StepKind.STEP_RECV: "recv", StepKind.STEP_PAUSE: "pause"}
+    words = {
+        StepKind.STEP_SEND: "send",
+        StepKind.STEP_RECV: "recv",
+        StepKind.STEP_PAUSE: "pause",
+        StepKind.STEP_NOP: "nop",
+        StepKind.STEP_SEND_CMD: "sendCmd",
+        StepKind.STEP_RECV_CMD: "recvCmd",
+    }
     lines = []
     for step in spec.steps:
         name = spec.pool[int(step["name_off"]) :][: int(step["name_len"])].decode()
@@ -133,3 +140,93 @@ def test_listing_reads_well() -> None:
         "   6  timewait 4 ms  (line 4)",
         "   7  end",
     ]
+
+
+LISTED = """<scenario>
+<Global variables="g"/>
+<init><nop next="e"/><nop condexec="g" condexec_inverse="true"/><label id="e"/></init>
+<send start_txn="t" timeout="7"><![CDATA[INVITE [field0 line="[$c]"] SIP/2.0
+[authentication username=u]
+[$c] [fill variable=c text=ab]
+]]></send>
+<recv response="2.." regexp_match="true" rrs="true" auth="true" response_txn="t">
+<action><ereg regexp="(a)" search_in="hdr" header="To:" occurrence="2" check_it="true" assign_to="c,_"/></action></recv>
+<send ack_txn="t" next="x" test="c"><![CDATA[ACK a SIP/2.0
+]]></send>
+<label id="x"/><nop condexec="c"><action>
+<assign assign_to="c" value="2"/>
+<test variable="c" compare="less_than" value="3" check_it_inverse="true"/>
+<sample assign_to="c" distribution="normal" mean="1" stdev="2"/>
+<replace file="f.csv" line="1" value="[$c]"/>
+</action></nop>
+<sendCmd dest="m"><![CDATA[Call-ID: 1]]></sendCmd><recvCmd src="m"/><pause variable="c"/>
+</scenario>"""
+
+
+def test_listing_shows_actions_variables_transactions_and_init() -> None:
+    scenario = Scenario.from_string(LISTED, injection_names=("f.csv",))
+    text = list_program(compile_scenario(scenario, Bindings()))
+    for line in (
+        "   0  send INVITE           timeout 7 ms, start_txn t, keeps last message  (line 4)",
+        "        <field 0 of f.csv>",
+        "            <variable $c>",
+        "            username: b'u'",
+        "            password: b'password'",
+        "        <fill $c b'ab'>",
+        "      ereg $c $_ in header b'(a)' occurrence 2 b'To:' checked  (line 9)",
+        "   2  send ACK              ack_txn t, next 3 if $c is set, keeps last message  (line 10)",
+        "   3  nop                   if $c is set, keeps last message  (line 12)",
+        "      assign $c 2  (line 13)",
+        "      test of $c less 3 checked inversely  (line 14)",
+        "      sample $c normal(1, 2, 0)  (line 15)",
+        "      replace file f.csv  (line 16)",
+        "   4  sendCmd m             keeps last message  (line 18)",
+        "   5  recvCmd m             keeps last message  (line 18)",
+        "   6  pause $c ms           keeps last message  (line 18)",
+        "init",
+        "   7  nop                   next 9  (line 3)",
+        "   8  nop                   if $g is not set  (line 3)",
+        "   9  end of init",
+        "variable 0: c (call)",
+        "variable 1: _ (call)",
+        "variable 2: g (global)",
+        "transaction 0: t",
+        "injection file 0: f.csv",
+    ):
+        assert line in text.splitlines(), line
+    assert "by regular expression, records routes, keeps challenge" in text
+
+
+def test_twins_know_which_of_them_creates_calls() -> None:
+    assert Scenario.builtin("3pcc-C-A").creates_calls and not Scenario.builtin("3pcc-C-B").creates_calls
+    assert Scenario.builtin("3pcc-C-B").is_client
+
+
+def test_uac_pcap_needs_media_and_says_where() -> None:
+    assert [what for _, what in Scenario.builtin("uac_pcap").media_uses] == [
+        'exec play_pcap_audio="pcap/g711a.pcap"',
+        'exec play_pcap_audio="pcap/dtmf_2833_1.pcap"',
+    ]
+
+
+FLOWS = {
+    "regexp": "send INVITE 500/recv 100?/recv 180?/recv 183?/recv 200/send ACK/pause/send BYE 500/recv 200",
+    "branchc": "send REGISTER 500/recv 200/recv 200/send INVITE 500/recv 100?/recv 180?/recv 183?/recv 403?/recv 200"
+    "/send ACK/pause/send BYE 500/recv 200/pause",
+    "branchs": "recv REGISTER/send 200/recv INVITE/send 180/send 403/send 100/send 200 500/recv ACK?/recv BYE/send 200"
+    "/pause",
+    "uac_pcap": "send INVITE 500/recv 100?/recv 180?/recv 200/send ACK/nop/pause/nop/pause/send BYE 500/recv 200",
+    "3pcc-C-A": "send INVITE 500/recv 100?/recv 180?/recv 183?/recv 200/sendCmd/recvCmd/send ACK/pause/send BYE 500"
+    "/recv 200",
+    "3pcc-C-B": "recvCmd/send INVITE 500/recv 100?/recv 180?/recv 183?/recv 200/send ACK/sendCmd/pause/send BYE 500"
+    "/recv 200",
+    "3pcc-A": "recv INVITE/send 200/recv ACK/recv BYE/send 200/pause",
+    "3pcc-B": "recv INVITE/send 200/recv ACK/recv BYE/send 200/pause",
+    "ooc_default": "recv .*/send 200/pause",
+    "ooc_dummy": "recv DUMMY",
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_other_built_ins_have_the_flow_of_sipps(name: str) -> None:
+    assert "/".join(flow(program(name))) == FLOWS[name]

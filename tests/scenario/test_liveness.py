@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from xml_text import load, send
+from xml_text import compiled, load, send
 
+from sippx._core.codes import StepFlag
 from sippx.scenario.liveness import steps_that_keep_last
 from sippx.scenario.model import RecvStep, Scenario, SendStep
 
@@ -81,7 +83,8 @@ def is_needed(scenario: Scenario, parked_at: int) -> bool:
                 step = steps[index]
                 assert isinstance(step, RecvStep)
         else:
-            todo += [index + 1, *([labels[step.next]] if step.next else [])]
+            # a send that could not be done in time goes to its ontimeout from here
+            todo += [index + 1, *(labels[name] for name in (step.next, step.on_timeout) if name)]
     return False
 
 
@@ -113,3 +116,58 @@ def test_built_in_uas_keeps_it_only_where_it_answers() -> None:
         True,
         False,
     ]
+
+
+VIA = "[last_Via:]"
+
+
+def keeps(body: str) -> list[bool]:
+    spec = compiled(body)
+    return [bool(flags & StepFlag.STEP_KEEPS_LAST) for flags in spec.steps["flags"]]
+
+
+def test_skipped_recv_does_not_end_the_life_of_the_last_message() -> None:
+    body = '<recv request="A"/><recv request="B" condexec="v"/><nop condexec="v"/>' + send("200", extra=VIA)
+    assert keeps(body) == [False, True, True, True]
+    assert keeps('<recv request="A"/><recv request="B"/>' + send("200", extra=VIA)) == [False, False, True]
+
+
+def test_message_of_the_twin_does_not_replace_the_last_message() -> None:
+    assert keeps('<recv request="A"/><recvCmd/>' + send("200", extra=VIA)) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("action", "is_kept"),
+    [
+        ('<ereg regexp="x" assign_to="_"/>', True),
+        ('<ereg regexp="x" search_in="hdr" header="To:" assign_to="_"/>', True),
+        ('<ereg regexp="x" search_in="body" assign_to="_"/>', True),
+        ('<ereg regexp="x" search_in="var" variable="_" assign_to="_"/>', False),
+        ('<log message="[last_To]"/>', True),
+        ('<log message="[file name=&quot;[last_To]&quot;]"/>', True),
+        ('<log message="[call_id]"/>', False),
+        ('<setdest host="h" port="[last_cseq_number]" protocol="udp"/>', True),
+        ('<verifyauth assign_to="_" username="u" password="p"/>', True),
+    ],
+)
+def test_action_outside_a_recv_may_look_at_the_last_message(action: str, is_kept: bool) -> None:
+    body = f'<recv request="A"/><pause/><nop><action>{action}</action></nop>'
+    assert keeps(body) == [False, is_kept, is_kept]
+
+
+def test_action_of_a_recv_sees_the_message_that_came_unless_it_asks_for_the_last_one() -> None:
+    body = '<recv request="A"/><pause/><recv request="B"><action>{}</action></recv><pause/>'
+    assert keeps(body.format('<ereg regexp="x" assign_to="_"/>')) == [False] * 4
+    assert keeps(body.format('<log message="[last_To]"/>')) == [True] * 4
+
+
+@pytest.mark.parametrize(
+    "more", ['<label id="_unexp.main"/><recv request="X"/>', '<nop><action><jump value="0"/></action></nop>']
+)
+def test_call_that_may_go_anywhere_keeps_it_everywhere(more: str) -> None:
+    assert set(keeps(f'<recv request="A"/><pause/>{more}')) == {True}
+
+
+def test_next_url_looks_at_the_last_message() -> None:
+    body = '<recv request="A" rrs="true"/><pause/>' + send("BYE", extra="X: [next_url]")
+    assert keeps(body) == [False, True, True]

@@ -154,7 +154,7 @@ def test_percentile_of_uniform_is_sipps_estimate() -> None:
 def test_percentile_of_gamma_holds_99_percent(k: float, theta: float) -> None:
     # a Chernoff bound from above, the mean from below where the distribution is not too skewed
     value = percentiles.gamma(k, theta)
-    assert math.isfinite(value) and 0 <= value
+    assert math.isfinite(value) and value >= 0
     assert k < 1 or value > k * theta
     x = value / theta
     assert x <= k or math.exp(min(0.0, k * math.log(x / k) - (x - k))) >= 0.0099
