@@ -105,7 +105,7 @@ def _field(context: Context, element: Element, attribute: ActionAttribute) -> di
         case "number":
             return {"value": element.number(name, 0.0, low=-math.inf)}
         case "text":
-            return {"text": element.bytes_of(name) or b""}
+            return {"text": element.bytes_of(name, is_string=name != "header") or b""}
         case "regexp":
             return {"regexp": context.regexp(element, name)}
         case "file":

@@ -35,6 +35,7 @@ from sippx.scenario.model import (
 )
 from sippx.scenario.pauses import percentile_ms
 from sippx.scenario.pieces import Piece, PieceContext, call_id_pieces, reads_last, template_pieces
+from sippx.scenario.variables import SCOPES
 
 ALWAYS = 0xFFFFFFFF
 """step_t.chance of a branch that is always taken."""
@@ -261,8 +262,7 @@ class _Compiler:
 
     def _variable_of(self, name: str) -> int:
         """Number of the variable of this name, -1 if there is none."""
-        scopes: tuple[VariableScope, ...] = ("call", "user", "global")
-        return next((n for scope in scopes if (n := self.numbers.get(Variable(name, scope), -1)) >= 0), -1)
+        return next((n for scope in SCOPES if (n := self.numbers.get(Variable(name, scope), -1)) >= 0), -1)
 
     def _common_row(self, step: Step, labels: Mapping[str, int]) -> dict[str, Any]:
         flags = StepFlag.STEP_REPEAT_RTD if step.repeat_rtd else 0

@@ -201,10 +201,14 @@ def _number(keyword: Keyword, context: PieceContext) -> int:
 def _nested(
     keyword: Keyword, bindings: Bindings, context: PieceContext, specs: Sequence[ParameterSpec] | None = None
 ) -> tuple[tuple[Piece, ...], ...]:
-    """Pieces of a keyword's parameters: of those it has, or of all in the order of specs."""
-    templates = dict(keyword.parameters)
-    names = templates if specs is None else [spec.name for spec in specs]
-    return tuple(tuple(template_pieces(templates.get(name, ()), bindings, context)) for name in names)
+    """Pieces of a keyword's parameters: of those it has, or of all in the order of specs (none: not given)."""
+    nothing = (Piece(PieceKind.PIECE_LITERAL),)
+    given = {
+        name: tuple(template_pieces(template, bindings, context)) or nothing
+        for name, template in keyword.parameters
+    }
+    names = given if specs is None else [spec.name for spec in specs]
+    return tuple(given.get(name, ()) for name in names)
 
 
 def _is_literal(piece: Piece) -> bool:

@@ -178,7 +178,10 @@ class _Word:
             case "field":
                 return self._field(keyword)
             case "file" | "authentication":
-                return replace(keyword, argument="", parameters=self._templates(name, self._values(name)))
+                values = self._values(name)
+                if name == "file" and not values["name"][0]:
+                    self.fail(f"'[{self.word}]': the name of the file is empty")
+                return replace(keyword, argument="", parameters=self._templates(name, values))
             case "fill":
                 return self._fill(keyword)
         return keyword
@@ -234,8 +237,8 @@ class _Word:
                 hint = nearest_hint(file, names) or f"; use one of {', '.join(names)}"
                 self.fail(f"'[{self.word}]': no injection file '{file}' was given (-inf){hint}")
         parameters = self._templates("field", values)
-        line = dict(parameters).get("line", ())
-        if line and all(isinstance(part, Literal) for part in line):
+        line = dict(parameters).get("line")
+        if line is not None and all(isinstance(part, Literal) for part in line):
             text = b"".join(part.data for part in line if isinstance(part, Literal))
             if not re.fullmatch(rb"\s*[+-]?\d+\s*", text):
                 self.fail(f"'[{self.word}]': '{text.decode('utf-8', 'replace')}' is no line number")

@@ -67,6 +67,11 @@ def test_ereg_in_header() -> None:
     assert row["check"] == ActionCheck.CHECK_IT
 
 
+def test_header_of_ereg_is_not_decoded_a_second_time() -> None:
+    spec, row = row_of('<ereg regexp="&amp;lt;" search_in="hdr" header="&amp;lt;" assign_to="a"/>')
+    assert (text_of(spec, row), spec.regexes) == (b"&lt;", (b"<",))
+
+
 def test_ereg_knows_the_old_spelling_of_occurrence() -> None:
     assert row_of('<ereg regexp="." search_in="hdr" header="To" occurence="2" assign_to="a"/>')[1]["occurrence"] == 2
 

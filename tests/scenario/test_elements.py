@@ -57,6 +57,20 @@ def test_regular_expression_has_the_escapes_of_an_attribute_decoded() -> None:
 
 
 @pytest.mark.parametrize(
+    ("element", "place"),
+    [
+        ('<recv request="(" regexp_match="true"/>', 'request="'),
+        ('<nop><action><ereg regexp="(" assign_to="_"/></action></nop>', 'regexp="'),
+    ],
+)
+def test_bad_regular_expression_is_refused_with_the_reason(element: str, place: str) -> None:
+    pytest.importorskip("sippx._core.regex")
+    error = error_of(RECV + element)
+    assert error.message == "'(' is no regular expression: Unmatched ( or \\("
+    assert error.column == len(RECV) + element.index(place) + len(place) + 1
+
+
+@pytest.mark.parametrize(
     ("attribute", "flag"),
     [
         ("rrs", StepFlag.STEP_RECORDS_ROUTES),

@@ -81,6 +81,7 @@ def test_field_at_the_start_of_a_line_may_take_the_line_away() -> None:
         ("[field9999999]", "0 to 100000"),
         ('[field0 file="secnd.csv"]', "did you mean 'second.csv'?"),
         ('[field0 line="x"]', "'x' is no line number"),
+        ('[field0 line=""]', "'' is no line number"),
         ("[field0 lin=1]", "unknown parameter 'lin' of [field]; did you mean 'line'?"),
         ("[field0 second.csv]", "'second.csv' is no name=value parameter"),
         ('[field0 line="[field1 line=\\"1\\"]"]', "[field] may not stand inside [field]"),
@@ -112,7 +113,7 @@ def test_file_keeps_the_pieces_of_its_name_in_rows() -> None:
     spec = program('[file name="/tmp/[$v].[service]"]')
     row = only(spec, PieceKind.PIECE_FILE)
     assert texts(spec, int(row["off"]), int(row["len"])) == [b"/tmp/", 0, b".service"]
-    assert "[file name=/tmp/x]" and only(program("[file name=/tmp/x]"), PieceKind.PIECE_FILE)["len"] == 1
+    assert only(program("[file name=/tmp/x]"), PieceKind.PIECE_FILE)["len"] == 1
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", b"X"), (' text="ab"', b"ab"), (" text=a,b", b"a,b")])
@@ -130,6 +131,7 @@ def test_fill_counts_as_a_mention_of_its_variable() -> None:
     ("text", "message"),
     [
         ("[file]", "needs the parameter name="),
+        ('[file name=""]', "the name of the file is empty"),
         ("[fill text=x]", "needs the parameter variable="),
         ('[fill variable="v" text=""]', "text is empty"),
         ("[fill variable=$v]", "is no name of a variable"),
@@ -193,6 +195,11 @@ def test_authentication_username_may_hold_a_field_with_a_line() -> None:
     row = spec.credentials[0]
     field = spec.pieces[int(row["username_first"])]
     assert field["kind"] == PieceKind.PIECE_FIELD and texts(spec, int(field["off"]), int(field["len"])) == [0]
+
+
+def test_empty_parameter_is_given_nevertheless() -> None:
+    found = credentials('[authentication username="" password= aka_K=""]')
+    assert (found["username"], found["password"], found["aka_k"], found["aka_op"]) == ([b""], [b""], [b""], [])
 
 
 def test_aka_parameters_in_hexadecimal_are_bytes() -> None:

@@ -12,6 +12,7 @@ from xml_text import document, error_of, load, send
 from sippx._core.program import Program
 from sippx.errors import EXIT_USAGE, ScenarioError
 from sippx.scenario import Bindings, Scenario, compile_scenario, list_program
+from sippx.scenario.actions import ACTION_ATTRIBUTE_NAMES, ACTIONS
 from sippx.scenario.language import ATTRIBUTES, STEPS
 from sippx.scenario.model import NopStep, PauseStep, RecvStep, SendStep
 from sippx.scenario.step_reader import MAX_COUNTERS, MAX_RTDS
@@ -477,7 +478,7 @@ LABELS = ["a", "b", "c"]
 VALUES = st.sampled_from(
     ["true", "false", "0", "1", "5", "100", "200", "1.5", "INVITE", "ACK", "x", "", "global", "a"]
 )
-NAMES = st.sampled_from(sorted({spec.name for spec in ATTRIBUTES}))
+NAMES = st.sampled_from(sorted({spec.name for spec in ATTRIBUTES} | ACTION_ATTRIBUTE_NAMES))
 ATTRIBUTE_TEXT = st.dictionaries(NAMES, VALUES, max_size=3).map(
     lambda d: "".join(f' {name}="{value}"' for name, value in d.items())
 )
@@ -486,10 +487,20 @@ MESSAGES = st.sampled_from(
         "INVITE [service] SIP/2.0\n[last_Via]\n[len]\n\nx",
         "SIP/2.0 200 OK\n[last_To:]",
         "ACK [cseq+1]",
+        "BYE [$a] SIP/2.0\n[routes]\n[authentication username=[service]]\n[field0 line=\"[$b]\"]\n\n[$a]",
+        "BYE [next_url] SIP/2.0\n[authentication aka_K=0x00]\n[fill variable=a text=b] [file name=\"[$b]\"] [userid]",
         "[x]",
         "FOO",
     ]
 )
+USEFUL_ACTIONS = [
+    '<ereg regexp="(a)" assign_to="a,b"/>',
+    '<assign assign_to="a" value="1"/>',
+    '<test variable="a" compare="equal" variable2="b" check_it="true"/>',
+    '<replace file="f.csv" line="[$a]" value="[$b] [last_To]"/>',
+    '<sample assign_to="b" gamma="1" k="2" theta="3"/>',
+    '<setdest host="[$a]" port="1" protocol="[$b]"/>',
+]
 ELEMENT = st.one_of(
     st.builds(
         lambda n, a: f"<{n}{a}/>", st.sampled_from([*STEPS, "label", "nop", "recv", "pause"]), ATTRIBUTE_TEXT
@@ -499,16 +510,22 @@ ELEMENT = st.one_of(
     st.sampled_from(LABELS).map(lambda name: f'<label id="{name}"/>'),
     st.sampled_from(LABELS).map(lambda name: f'<nop next="{name}" chance="0.25"/>'),
     st.just('<recv request="BYE" ontimeout="a" timeout="5"/>'),
+    st.builds(lambda name, a: f"<nop><action><{name}{a}/></action></nop>", st.sampled_from([*ACTIONS]), ATTRIBUTE_TEXT),
+    st.sampled_from(USEFUL_ACTIONS).map(lambda action: f"<recv request='A'><action>{action}</action></recv>"),
+    st.sampled_from(['<Global variables="a"/>', '<User variables="b,a"/>', '<Reference variables="a,b"/>']),
+    st.just('<sendCmd><![CDATA[Call-ID: [$a]]]></sendCmd>'),
+    st.just("<init><nop/></init>"),
     st.just("<pause/>"),
 )
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=800, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ELEMENT, max_size=8))
 def test_scenario_is_refused_with_a_place_or_compiles(elements: list[str]) -> None:
-    text = document("\n".join(elements))
+    declared = '<Global variables="a,b"/><Reference variables="a,b"/>'
+    text = document("\n".join([declared, *elements]))
     try:
-        scenario = Scenario.from_string(text, name="t.xml")
+        scenario = Scenario.from_string(text, name="t.xml", injection_names=("f.csv",))
     except ScenarioError as error:
         assert error.file == "t.xml" and error.line and error.column
         assert 1 <= error.line <= text.count("\n") + 1
