@@ -36,6 +36,7 @@ from sippx.report.tracer import Tracer
 from sippx.result import Result
 from sippx.scenario import Bindings, Scenario, compile_scenario
 from sippx.scenario.model import NopStep, PauseStep, RecvCmdStep, RecvStep, SendCmdStep, SendStep, Step
+from sippx.scenario.pauses import distribution_text
 from sippx.sockets import open_udp_socket
 
 __all__ = ["Result", "Runner", "run", "run_command"]
@@ -507,8 +508,8 @@ def flow_step(step: Step, scenario: Scenario, options: Options) -> FlowStep:
                 common, kind="send", label=label, request=bool(step.method), has_retrans=retransmitted
             )
         case RecvStep():
-            label = step.method.decode("latin-1") or str(step.status_code)
-            awaited = replace(common, kind="recv", label=label, request=bool(step.method))
+            label = (step.regexp or step.method).decode("latin-1") or str(step.status_code)
+            awaited = replace(common, kind="recv", label=label, request=step.is_request)
             return replace(awaited, optional=step.optional)
         case PauseStep(distribution="default"):
             return replace(common, kind="pause", pause_text=duration_text(options.pause_ms))
@@ -516,7 +517,8 @@ def flow_step(step: Step, scenario: Scenario, options: Options) -> FlowStep:
             text = f"{duration_text(step.min_ms)}/{duration_text(step.max_ms)}"
             return replace(common, kind="pause", pause_text=text)
         case PauseStep():
-            return replace(common, kind="pause", pause_text=duration_text(step.min_ms))
+            text = distribution_text(step.duration) or duration_text(step.min_ms)
+            return replace(common, kind="pause", pause_text=text)
         case NopStep():
             return common
     raise TypeError(f"unknown step {step!r}")
