@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from sippx._core.codes import ActionCheck, ActionKind, Comparison, SearchIn
 from sippx.scenario.actions import ACTION_ATTRIBUTE_NAMES, ACTIONS, MEDIA_COMMANDS, ActionAttribute, ActionSpec
 from sippx.scenario.context import Context
-from sippx.scenario.element import INT_MAX, Element
+from sippx.scenario.element import Element
 from sippx.scenario.model import Action
 from sippx.scenario.names import nearest_hint
 from sippx.scenario.pauses import read_distribution
@@ -144,9 +144,6 @@ def _finished(context: Context, element: Element, action: Action) -> Action:
         case "divide":
             if action.source is None and action.value == 0:
                 element.fail("division by zero", "value")
-        case "jump":
-            if action.source is None and (not action.value.is_integer() or not 0 <= action.value <= INT_MAX):
-                element.fail(f'value="{element.get("value")}" is no index of a step', "value")
         case "sample":
             duration = read_distribution(element)
             if duration is None:

@@ -19,16 +19,17 @@ def check_labels(steps: Sequence[Step], elements: Sequence[Element], labels: Map
                 element.fail(f"the label '{label}' is not defined{nearest_hint(label, labels)}", attribute)
 
 
-def check_jumps(context: Context, steps: Sequence[Step], elements: Sequence[Element]) -> None:
-    """A <jump> to no step or its own ends the run when it is executed (as in SIPp): said beforehand."""
+def warn_of_jumps(context: Context, steps: Sequence[Step], elements: Sequence[Element]) -> None:
+    """Remark on each <jump> to a literal index that ends the run when it is executed, as in SIPp."""
     for index, (step, element) in enumerate(zip(steps, elements, strict=True)):
         for action in step.actions:
             if action.kind != ActionKind.ACTION_JUMP or action.source is not None:
                 continue
-            if action.value == index:
+            if int(action.value) == index:
                 context.warn(element, f"<jump> in line {action.line} goes to its own step, {index}: an endless loop")
-            if action.value >= len(steps):
-                context.warn(element, f"<jump> in line {action.line} goes to step {action.value:g} of {len(steps)} (from 0)")
+            elif not 0 <= action.value < len(steps):
+                where = f"step {action.value:g}, not to one of 0 to {len(steps) - 1}"
+                context.warn(element, f"<jump> in line {action.line} goes to {where}")
 
 
 def check_optionals(context: Context, steps: Sequence[Step], elements: Sequence[Element]) -> None:

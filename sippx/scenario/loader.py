@@ -10,7 +10,7 @@ from lxml import etree
 
 from sippx.errors import ScenarioError
 from sippx.scenario import builtin
-from sippx.scenario.checks import check_jumps, check_labels, check_optionals
+from sippx.scenario.checks import check_labels, check_optionals, warn_of_jumps
 from sippx.scenario.context import Context
 from sippx.scenario.element import INT_MAX, Element
 from sippx.scenario.language import ATTRIBUTES, ELEMENTS, FORBIDDEN, ROOT, attribute_names, find_attribute
@@ -255,8 +255,8 @@ class _Loader:
             root.fail("the scenario has no steps")
         check_labels(self.steps, self.step_elements, self.labels)
         check_labels(self.init_steps, self.init_elements, self.init_labels)
-        check_jumps(self.context, self.steps, self.step_elements)
-        check_jumps(self.context, self.init_steps, self.init_elements)
+        warn_of_jumps(context, self.steps, self.step_elements)
+        warn_of_jumps(context, self.init_steps, self.init_elements)
         check_optionals(context, self.steps, self.step_elements)
         self._check_timers()
         self._check_unexpected(root)
