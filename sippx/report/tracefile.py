@@ -61,7 +61,8 @@ COMPLAINT_TEXTS: Mapping[str, str] = {
     "COMPLAINT_DIVIDE_BY_ZERO": "division by zero in message {e.a} of call {e.call_id}: the variable is unchanged",
     "COMPLAINT_NO_NUMBER": "Invalid double conversion in message {e.a} of call {e.call_id}: '{e.text}' is no number",
     "COMPLAINT_BAD_LINE": "no such line of the injection file in message {e.a} of call {e.call_id}: '{e.text}'",
-    "COMPLAINT_NO_FIELD": "Field {e.text} not found in the line of the injection file, in message {e.a} of call {e.call_id}",
+    "COMPLAINT_NO_FIELD": "Field {e.text} not found in the line of the injection file, in message {e.a} of call "
+    "{e.call_id}",
     "COMPLAINT_NO_FILE": "Could not open '{e.text}' for message {e.a} of call {e.call_id}",
     "COMPLAINT_NO_CHALLENGE": "[authentication] in message {e.a} of call {e.call_id}: no <recv auth=\"true\"> "
     "has received a challenge",

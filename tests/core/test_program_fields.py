@@ -55,7 +55,11 @@ def test_extreme_value_is_refused_by_name_or_can_be_run(name: str, table: str, f
             assert f"{table}[{row}]" in str(error)
             n_refused += 1
         else:
-            drive(program)
+            try:
+                drive(program)
+            except ValueError as error:
+                assert "Call-ID" in str(error)  # its template is rendered once before any call
+                n_refused += 1
     free = {"suppress", "offset", "flags", "reserved", "reserved2", "chance", "retrans_ms", "source_line", "methods_mask"}
     checked_elsewhere = {"status_code", "piece_first", "n_pieces", "pause_idx", "arg"}
     assert n_refused or field in free | checked_elsewhere
