@@ -107,7 +107,9 @@ def test_a_signal_at_any_moment_of_the_start_ends_the_command_without_a_tracebac
         command.signal(signal.SIGINT)
         ended = command.wait()
         assert not re.search(r"sippx/(?!__init__|__main__)\w+\.py", ended.err), (delay_ms, ended.text)
-        assert ended.code in (0, -signal.SIGINT, 128 + signal.SIGINT), (delay_ms, ended.text)
+        # the interpreter itself ends with 1 when it is interrupted while it imports its own site module
+        in_time = "init_import_site" not in ended.err
+        assert ended.code in (0, -signal.SIGINT, 128 + signal.SIGINT) or not in_time, (delay_ms, ended.text)
 
 
 def test_signals_that_sipp_ignores_do_not_end_the_run(start: Start, peer: Callable[..., Peer]) -> None:

@@ -90,10 +90,11 @@ def test_unexpected_bye_and_cancel_are_answered_and_leave_no_trace(
     assert ticks.counts("dead_call_msgs", "out_of_call_msgs") == [0, 1]
 
 
-def test_unexpected_ping_without_the_ping_behaviour_is_any_message() -> None:
+def test_unexpected_ping_without_the_ping_behaviour_is_not_answered_and_the_call_goes_on() -> None:
     ticks = client_at(behaviors=NO_PING)
-    assert names(ticks.receive(request("PING"))) == ["CANCEL"]
-    assert ticks.counts("auto_answered", "failed_unexpected_message") == [0, 1]
+    assert names(ticks.receive(request("PING"))) == []
+    assert ticks.counts("auto_answered", "failed_unexpected_message", "warnings") == [0, 0, 1]
+    assert ticks.engine.n_open == 1
 
 
 def test_server_sends_nothing_of_its_own_when_it_aborts() -> None:
