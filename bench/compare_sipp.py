@@ -1,7 +1,8 @@
-"""Compares sippx with the real sipp on the stock uac/uas call over loopback, one core a side.
+"""Compares sippx with the real sipp over loopback, one core a side: the stock uac/uas call, and other scenarios.
 
-Prints, for each tool: highest clean rate, CPU time per call of UAC and UAS at a common rate and at its
-own maximum, resident memory per open call. Needs sipp (Debian package sip-tester) and two cores.
+Prints, for each tool: highest clean rate, CPU time per call of UAC and UAS at a common rate and at its own maximum,
+resident memory per open call; with --what scenarios the highest clean rate of the built-in regexp (against uas) and
+branchc/branchs, and of registrations with digest authentication. Needs sipp (Debian package sip-tester) and two cores.
 A rate is clean when no call failed, nothing was retransmitted, and at least 97 % of it was reached.
 """
 
@@ -36,6 +37,19 @@ class Tool:
 
     name: str
     command: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A client and a server: their scenario words, and how long a call takes by itself (pauses), in seconds."""
+
+    name: str
+    client: tuple[str, ...]
+    server: tuple[str, ...]
+    call_s: float = 0.0
+
+
+STOCK = Pair("uac against uas", ("-sn", "uac"), ("-sn", "uas"))
 
 
 @dataclass(frozen=True)
@@ -136,15 +150,15 @@ def idle_cpu_s(tool: Tool, folder: Path) -> float:
 
 
 def run_pair(tool: Tool, rate: int, seconds: float, folder: Path, start_cpu_s: float, *,
-             extra: Sequence[str] = (), hold_ms: int = 0, look_at_s: float = 0.0) -> Outcome:
+             extra: Sequence[str] = (), hold_ms: int = 0, look_at_s: float = 0.0, pair: Pair = STOCK) -> Outcome:
     """One UAS and one UAC at a fixed rate for a number of seconds; memory is read at look_at_s."""
     n_calls = int(rate * seconds)
-    uas = start(tool, 1, ["-sn", "uas", "-p", str(PORT), *extra], folder / "uas.csv")
+    uas = start(tool, 1, [*pair.server, "-p", str(PORT), *extra], folder / "uas.csv")
     time.sleep(0.8)
     begin = time.monotonic()
     uac = start(
         tool, 0,
-        ["-sn", "uac", f"{HOST}:{PORT}", "-p", str(PORT + 1), "-r", str(rate), "-m", str(n_calls),
+        [*pair.client, f"{HOST}:{PORT}", "-p", str(PORT + 1), "-r", str(rate), "-m", str(n_calls),
          "-l", str(max(n_calls, 1)), *(("-d", str(hold_ms)) if hold_ms else ()), *extra],
         folder / "uac.csv",
     )  # fmt: skip
@@ -153,13 +167,13 @@ def run_pair(tool: Tool, rate: int, seconds: float, folder: Path, start_cpu_s: f
         time.sleep(look_at_s)
         uac_rss, uas_rss = resident_bytes(uac.process.pid), resident_bytes(uas.process.pid)
     # a run that takes longer is not clean, whatever else comes of it
-    _, uac_cpu_s = wait_cpu(uac.process, seconds * 1.2 + hold_ms / 1000 + 6)
+    _, uac_cpu_s = wait_cpu(uac.process, seconds * 1.2 + hold_ms / 1000 + pair.call_s + 6)
     wall_s = time.monotonic() - begin
     uas.process.send_signal(signal.SIGUSR1)
     _, uas_cpu_s = wait_cpu(uas.process, UAS_TIMEWAIT_S + 6)
     row, uas_row = last_row(folder / "uac.csv"), last_row(folder / "uas.csv")
     successful = int(row.get("SuccessfulCall(C)", 0))
-    elapsed_s = active_seconds(folder / "uac.csv", wall_s)
+    elapsed_s = active_seconds(folder / "uac.csv", wall_s) - pair.call_s
     return Outcome(
         offered=rate,
         rate=successful / elapsed_s if elapsed_s else 0.0,
@@ -269,6 +283,38 @@ def ratio(a: float, b: float) -> str:
     return f"{a / b:.2f}" if b else "-"
 
 
+def scenario_pairs(folder: Path) -> list[Pair]:
+    """The pairs of --what scenarios; writes the injection file they need."""
+    users = folder / "users.csv"
+    users.write_text("SEQUENTIAL\n" + "".join(f"user{n};secret{n}\n" for n in range(100_000)))
+    here = Path(__file__).parent / "scenarios"
+    register = ("-sf", str(here / "register_client.xml"), "-inf", str(users))
+    return [
+        Pair("regexp against uas", ("-sn", "regexp"), ("-sn", "uas"), 1.0),
+        Pair("branchc against branchs", ("-sn", "branchc"), ("-sn", "branchs"), 9.0),
+        Pair("register with digest, 100,000 users", register, ("-sf", str(here / "register_server.xml"))),
+    ]
+
+
+def compare_scenarios(tools: Sequence[Tool], arguments: argparse.Namespace, folder: Path,
+                      log: Callable[[str], None]) -> None:
+    """Highest clean rate of each pair with each tool, and the ratio."""
+    rows = []
+    for pair in scenario_pairs(folder):
+        best = {}
+        for tool in tools:
+            log(f"{pair.name}, {tool.name}:")
+            first = 2_000 if tool.name == "sipp" else 40_000
+            best[tool.name] = highest_clean_rate(
+                lambda rate, tool=tool, pair=pair: run_pair(tool, rate, arguments.seconds, folder, 0.0, pair=pair),
+                first, arguments.tries, log,
+            )  # fmt: skip
+        rows.append((pair.name, best["sipp"].offered, best["sippx"].offered))
+    print(f"\n{'highest clean rate, calls/s':42s}{'sipp':>14s}{'sippx':>14s}{'ratio':>12s}")
+    for name, a, b in rows:
+        print(f"{name:42s}{a:>14,.0f}{b:>14,.0f}{b / a:>10.1f} x")
+
+
 def print_table(results: dict[str, Figures], arguments: argparse.Namespace) -> None:
     """The comparison, sippx against sipp."""
     rows: list[tuple[str, str, str, str]] = []
@@ -308,7 +354,7 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=3, help="chances a rate has to be clean; repeats of medians")
     parser.add_argument("--common-rate", type=int, default=4000)
     parser.add_argument("--what", nargs="+", default=["rate", "cpu", "memory", "plain"],
-                        choices=["rate", "cpu", "memory", "plain"])  # fmt: skip
+                        choices=["rate", "cpu", "memory", "plain", "scenarios"])  # fmt: skip
     arguments = parser.parse_args()
     if shutil.which("sipp") is None:
         raise SystemExit("sipp is missing: apt-get install sip-tester")
@@ -327,6 +373,10 @@ def main() -> None:
     results: dict[str, Figures] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if "scenarios" in arguments.what:
+            compare_scenarios(tools, arguments, folder, log)
+        if not set(arguments.what) - {"scenarios"}:
+            return
         for tool in tools:
             log(f"{tool.name}:")
             results[tool.name] = measure(tool, arguments, folder, log)

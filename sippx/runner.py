@@ -110,6 +110,7 @@ class Runner:
         self._quit_level = 0
         self._paused = False
         self._timed_out = False
+        self._screens_wanted = False
         self._start_wall_ns = 0
         self._last_snapshot: Snapshot | None = None
 
@@ -392,9 +393,24 @@ class Runner:
                 self._execute(command, display)
             if display is not None and display.is_due(time.monotonic_ns()):
                 display.draw(self._snapshot(), self.info())
+            if self._screens_wanted and display is not None:
+                self._write_screens(display)
             self._say_limit()
             if n_slices % _SNAPSHOT_EVERY == 0:
                 self._snapshot()
+
+    def request_screens(self) -> None:
+        """Have all screens written to the screen file with the next slice (SIGUSR2)."""
+        self._screens_wanted = True
+
+    def _write_screens(self, display: Display) -> None:
+        self._screens_wanted = False
+        path = self._trace_path(None, "screen")
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                print(*display.dump_lines(self._snapshot(), self.info()), sep="\n", file=file)
+        except OSError as error:
+            self._tracer.warn(f"cannot write '{path}': {error.strerror}")
 
     def _say_limit(self) -> None:
         if not self._limit_said and self._engine.counter("limited_starts"):
@@ -467,7 +483,7 @@ def run_command(scenario: Scenario, options: Options) -> int:
     # signals are taken from here on: whoever sees the port open may send one
     with _quit_signals() as signals, control.KeyReader(enabled=options.read_stdin) as keys:
         runner = Runner(scenario, options)
-        signals.send_to(runner.quit)
+        signals.send_to(runner.quit, runner.request_screens)
         display = open_display(runner.flow, runner.measures, refresh_ms=options.screen_period_ms)
         with display:
             result = runner.run(display, keys)
@@ -572,14 +588,19 @@ class _QuitSignals:
     def __init__(self) -> None:
         self._n_kept = 0
         self._quit: Callable[[int], None] | None = None
+        self._dump: Callable[[], None] | None = None
 
-    def send_to(self, quit_: Callable[[int], None]) -> None:
+    def send_to(self, quit_: Callable[[int], None], dump: Callable[[], None]) -> None:
         self._quit = quit_
+        self._dump = dump
         for _ in range(self._n_kept):
             quit_(control.QUIT_SOFT_STEP)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if self._quit is None:
+        if number == signal.SIGUSR2:
+            if self._dump is not None:
+                self._dump()
+        elif self._quit is None:
             self._n_kept += 1
         else:
             self._quit(control.QUIT_SOFT_STEP)
@@ -587,12 +608,12 @@ class _QuitSignals:
 
 @contextmanager
 def _quit_signals() -> Iterator[_QuitSignals]:
-    """SIGINT, SIGTERM and SIGUSR1 end the run softly, a second one at once."""
+    """SIGINT, SIGTERM and SIGUSR1 end the run softly, a second one at once; SIGUSR2 has the screens written."""
     signals = _QuitSignals()
     if threading.current_thread() is not threading.main_thread():
         yield signals
         return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     before = {number: signal.signal(number, signals) for number in numbers}
     try:
         yield signals

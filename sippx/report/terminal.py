@@ -271,6 +271,11 @@ class Display:
         lines = screen_lines(self._key, view, final=True)
         return lines if self._key == "2" else lines + screen_lines("2", view, final=True)
 
+    def dump_lines(self, total: Snapshot, info: RunInfo) -> list[str]:
+        """All screens one behind the other, as SIPp writes them to its screen file."""
+        view = self._view(total, info)
+        return [line for key in SCREEN_KEYS for line in screen_lines(key, view)]
+
     def _view(self, total: Snapshot, info: RunInfo) -> View:
         period = total if self._previous is None else total - self._previous
         return View(total, period, self._steps, self._measures, info)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from sippx.errors import ScenarioError
+from sippx.errors import EXIT_FATAL, ScenarioError
 from sippx.scenario import builtin
 from sippx.scenario.checks import check_labels, check_optionals, warn_of_jumps
 from sippx.scenario.context import Context
@@ -261,7 +261,10 @@ class _Loader:
         self._check_timers()
         self._check_unexpected(root)
         if not any(isinstance(step, SendStep | RecvStep) for step in self.steps):
-            root.fail("the scenario neither sends nor receives: unable to tell client from server")
+            # as SIPp, which finds this out when it is about to run: not the code of a bad scenario
+            error = self.source.error(0, "the scenario neither sends nor receives: unable to tell client from server")
+            error.exit_code = EXIT_FATAL
+            raise error
         return Scenario(
             name=self.name,
             file=self.source.file,

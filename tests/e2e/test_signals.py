@@ -123,6 +123,24 @@ def test_signals_that_sipp_ignores_do_not_end_the_run(start: Start, peer: Callab
     assert client.wait().code == 0
 
 
+def test_sigusr2_writes_the_screens_and_the_run_goes_on(
+    tmp_path: Path, start: Start, peer: Callable[..., Peer]
+) -> None:
+    target = peer(answer_like_uas)
+    client = start(target.address, "-i", "127.0.0.1", "-p", free_port(), "-r", 50)
+    target.wait_for("INVITE", 2)
+    client.signal(signal.SIGUSR2)
+
+    def text() -> str:
+        return "".join(path.read_text() for path in tmp_path.glob("uac_*_screen.log"))
+
+    wait_until(lambda: "Statistics Screen" in text(), "the screens")
+    assert "Scenario Screen" in text()
+    target.wait_for("INVITE", len(target.of("INVITE")) + 5)
+    client.signal(signal.SIGUSR1)
+    assert client.wait().code == 0
+
+
 def test_a_stopped_and_continued_run_goes_on(start: Start, peer: Callable[..., Peer]) -> None:
     target = peer(answer_like_uas)
     client = start(target.address, "-i", "127.0.0.1", "-p", free_port(), "-r", 50, "-m", 60)
