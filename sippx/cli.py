@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sippx.command_line import InformationRequest, parse_command_line
+from sippx.command_line import VERBS, InformationRequest, VerbRequest, parse_command_line, parse_verb
 from sippx.errors import EXIT_FATAL, EXIT_INFORMATION, EXIT_OK, SippxError, StartError
 from sippx.options import DEFAULT_SCENARIO, Options
 
@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
+    if words[0] in VERBS:
+        return _run_verb(parse_verb(words))
     request = parse_command_line(words)
     if isinstance(request, InformationRequest):
         _print_information(request)
@@ -57,6 +59,47 @@ def _load_scenario(options: Options) -> Scenario:
             options.scenario_file, keys=options.keys, injection_names=options.injection_names
         )
     return Scenario.builtin(DEFAULT_SCENARIO if options.scenario_name is None else options.scenario_name)
+
+
+def _run_verb(request: VerbRequest) -> int:
+    if request.wants_help:
+        from sippx.help_text import render_verb_help
+
+        _write_stdout(render_verb_help(request.verb))
+        return EXIT_INFORMATION
+    return _check(request) if request.verb == "check" else _show(request)
+
+
+def _check(request: VerbRequest) -> int:
+    """`sippx check`: print what is wrong with scenarios, one line each."""
+    from sippx.scenario.lint import lint_file
+    from sippx.scenario.lint_checks import check_list, exit_code
+
+    if request.wants_list:
+        _write_stdout("".join(f"{line}\n" for line in check_list()))
+        return EXIT_OK
+    findings = []
+    for name in request.scenarios:
+        found = lint_file(name, keys=request.keys, injection_names=request.injection_names)
+        _write_stdout("".join(f"{finding}\n" for finding in found))
+        findings += found
+    return exit_code(findings)
+
+
+def _show(request: VerbRequest) -> int:
+    """`sippx show`: print a scenario's flow and its program."""
+    from sippx.scenario import Bindings, Scenario, compile_scenario, list_program
+    from sippx.scenario.ladder import draw_ladder
+    from sippx.scenario.lint import is_builtin
+
+    (name,) = request.scenarios
+    if is_builtin(name):
+        scenario = Scenario.builtin(name, keys=request.keys)
+    else:
+        scenario = Scenario.from_file(name, keys=request.keys, injection_names=request.injection_names)
+    program = compile_scenario(scenario, Bindings(keys=request.keys))
+    _write_stdout(f"{draw_ladder(scenario)}\n{list_program(program)}")
+    return EXIT_OK
 
 
 def _print_information(request: InformationRequest) -> None:
@@ -95,8 +138,9 @@ def _page(text: str) -> bool:
 
 def _write_stdout(text: str) -> None:
     """Print all of `text` now. A reader that has gone away is no error; StartError for anything else."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        print(text, end="", flush=True)
+        print(text.encode(encoding, "backslashreplace").decode(encoding), end="", flush=True)
     except BrokenPipeError:
         _discard_stdout()
     except OSError as error:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sippx.errors import UsageError
-from sippx.options import ALL_OPTIONS, Action, Options, OptionSpec, find_option
+from sippx.options import ALL_OPTIONS, Action, Options, OptionSpec, find_option, injection_name
 
 if TYPE_CHECKING:
     import click
@@ -19,6 +19,64 @@ class InformationRequest:
 
     action: Action
     argument: str = ""
+
+
+VERBS = ("check", "show")
+"""First words that do something else than running a scenario."""
+
+
+@dataclass(slots=True)
+class VerbRequest:
+    """A command line that begins with a verb.
+
+    scenarios: files or names of built-in scenarios. wants_list: `check --list`.
+    """
+
+    verb: str
+    scenarios: list[str] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    injection_names: list[str] = field(default_factory=list)
+    wants_help: bool = False
+    wants_list: bool = False
+
+
+def parse_verb(words: Sequence[str]) -> VerbRequest:
+    """What the words after the program's name, of which the first is a verb, ask for."""
+    request = VerbRequest(words[0])
+    pending = list(reversed(words[1:]))
+    while pending:
+        word = pending.pop()
+        if not word.startswith("-"):
+            request.scenarios.append(word)
+        elif word in ("-list", "--list") and request.verb == "check":
+            request.wants_list = True
+        else:
+            _take_verb_option(request, word, pending)
+    if request.wants_help or request.wants_list:
+        return request
+    n_scenarios = len(request.scenarios)
+    if not n_scenarios or (n_scenarios > 1 and request.verb == "show"):
+        what = "a scenario file" if request.verb == "check" else "one scenario file"
+        host = f"{request.verb}:5060"
+        raise UsageError(f"{request.verb} needs {what} or the name of a built-in scenario (a host is written {host})")
+    return request
+
+
+def _take_verb_option(request: VerbRequest, word: str, pending: list[str]) -> None:
+    """Take an option of a verb with its arguments, which are the last of `pending`."""
+    spec = find_option(word)
+    if spec.action == "help":
+        request.wants_help = True
+        return
+    if spec.field not in ("keys", "injection_files"):
+        raise UsageError(f"{word} has no effect on {request.verb}, which takes -key and -inf only")
+    if len(pending) < spec.type.n_arguments:
+        raise _missing_argument(spec)
+    if spec.field == "keys":
+        name = pending.pop()
+        request.keys[name] = pending.pop()
+    elif (name := injection_name(pending.pop())) not in request.injection_names:
+        request.injection_names.append(name)
 
 
 def parse_command_line(words: Sequence[str]) -> Options | InformationRequest:

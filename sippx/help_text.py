@@ -13,6 +13,11 @@ _TEXT_COLUMN = 26
 _USAGE = """
 Usage: sippx REMOTE_HOST[:PORT] [options]     place calls
        sippx -sn uas [options]                answer calls
+       sippx check FILE...                    look for mistakes in scenarios
+       sippx show FILE                        print a scenario's flow and program
+
+check and show are verbs as the first word only: 'sippx check -h' tells more. A
+remote host of that name is written check:5060.
 
 Options may be written with one dash or two. TIME is a number with the unit
 ms, s, m or h (500ms, 1.5s); N may be decimal, 0x hexadecimal or 0 octal.
@@ -35,6 +40,46 @@ Exit codes:
   254  a local address or port is in use
   255  any other fatal error
 """
+
+
+_VERB_HELP = {
+    "check": """
+Usage: sippx check FILE... [-key NAME VALUE]... [-inf FILE]...
+       sippx check --list
+
+Looks for mistakes in scenarios without running them. FILE may be the name of a
+built-in scenario; -key and -inf give the names that the scenario uses. Findings
+are lines like
+
+  FILE:LINE:COLUMN: error|warning|note: TEXT [CHECK]
+
+and --list prints what is looked for. A remote host whose name is check is
+written check:5060.
+
+Exit codes:
+    0  nothing was found, or notes only
+    1  an error was found, or the command line is wrong
+    2  warnings were found, but no error
+""",
+    "show": """
+Usage: sippx show FILE [-key NAME VALUE]... [-inf FILE]...
+
+Prints the flow of a scenario as a ladder (indices, messages, labels, branches,
+actions), and then the program it is compiled to, with addresses of this machine
+as an example. FILE may be the name of a built-in scenario; -key and -inf give
+the names that the scenario uses. A remote host whose name is show is written
+show:5060.
+
+Exit codes:
+    0  the scenario was printed
+    1  the scenario or the command line is wrong
+""",
+}
+
+
+def render_verb_help(verb: str) -> str:
+    """The help of `check` or `show`."""
+    return _VERB_HELP[verb]
 
 
 def render_help() -> str:
