@@ -14,7 +14,7 @@ _USAGE = """
 Usage: sippx REMOTE_HOST[:PORT] [options]     place calls
        sippx -sn uas [options]                answer calls
        sippx check FILE...                    look for mistakes in scenarios
-       sippx show FILE                        print a scenario's flow and program
+       sippx show FILE                        print a scenario's flow
 
 check and show are verbs as the first word only: 'sippx check -h' tells more. A
 remote host of that name is written check:5060.

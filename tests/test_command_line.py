@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sippx.command_line import InformationRequest, parse_command_line
+from sippx.command_line import VERBS, InformationRequest, parse_command_line, parse_verb
 from sippx.errors import UsageError
 from sippx.options import FIELD_OPTIONS, Options
 
@@ -102,3 +102,48 @@ def test_a_request_for_information_counts_at_once(line: str, request_: Informati
 def test_an_unknown_option_before_a_request_for_information_wins() -> None:
     with pytest.raises(UsageError, match="unknown option '-zork'"):
         parse_command_line(["-zork", "-h"])
+
+
+# ---- verbs -----------------------------------------------------------------------------------------------
+
+
+def test_a_verb_takes_scenarios_keys_and_injection_files() -> None:
+    request = parse_verb(
+        ["check", "a.xml", "-key", "k", "-v", "--inf", "/x/users.csv", "b.xml", "-inf", "users.csv", "-inf", "o.csv"]
+    )
+    assert request.scenarios == ["a.xml", "b.xml"]
+    assert request.keys == {"k": "-v"}
+    assert request.injection_names == ["users.csv", "o.csv"]
+
+
+@pytest.mark.parametrize("flag", ["-list", "--list"])
+def test_check_lists_its_checks(flag: str) -> None:
+    assert parse_verb(["check", flag]).wants_list
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_has_its_own_help(verb: str) -> None:
+    assert parse_verb([verb, "-h"]).wants_help
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["check"], "check needs a scenario file or the name of a built-in scenario (a host is written check:5060)"),
+        (["show"], "show needs one scenario file or"),
+        (["show", "uac", "uas"], "show needs one scenario file or"),
+        (["check", "uac", "-m", "1"], "-m has no effect on check, which takes -key and -inf only"),
+        (["show", "uac", "-list"], "unknown option '-list'"),
+        (["check", "uac", "-key", "k"], "-key needs an argument"),
+        (["check", "-inf"], "-inf needs an argument"),
+        (["check", "uac", "-bogus"], "unknown option '-bogus'"),
+    ],
+)
+def test_a_wrong_use_of_a_verb_is_named(words: list[str], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_verb(words)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_host_named_like_a_verb_is_written_with_its_port() -> None:
+    assert parse_command_line(["check:5060"]) == Options(remote_host="check:5060")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sippx.help_text import WIDTH, render_help
+from sippx.command_line import VERBS
+from sippx.help_text import WIDTH, render_help, render_verb_help
 from sippx.options import ALL_OPTIONS, UNSUPPORTED_OPTIONS, OptionSpec
 
 
@@ -36,3 +37,19 @@ def test_defaults_are_shown_in_their_units() -> None:
     words = " ".join(render_help().split())
     for default in ("10", "33000ms", "60s", ";", "any"):
         assert f"(default: {default})" in words
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_verbs_have_their_own_help(verb: str) -> None:
+    text = render_verb_help(verb)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= WIDTH
+    assert f"Usage: sippx {verb} FILE" in text
+    assert f"{verb}:5060" in text
+
+
+def test_the_help_names_both_verbs_and_how_to_write_a_host_of_that_name() -> None:
+    text = render_help()
+    assert "sippx check FILE" in text
+    assert "sippx show FILE" in text
+    assert "check:5060" in text

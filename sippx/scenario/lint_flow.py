@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-
 from sippx._core.codes import ActionKind
+from sippx.scenario.lint_graph import Flow
 from sippx.scenario.lint_subject import Section, Site, Subject
 from sippx.scenario.model import (
     UNEXPECTED_LABEL,
@@ -37,45 +36,13 @@ def check_flow(subject: Subject) -> None:
     _check_built(subject)
 
 
-def successors(steps: Sequence[Step], labels: Mapping[str, int], index: int) -> Iterator[int]:
-    """Steps that a call may be at after step `index` (len(steps): the end); may name one twice."""
-    step = steps[index]
-    waits = isinstance(step, RecvStep | RecvCmdStep)
-    is_optional = isinstance(step, RecvStep | RecvCmdStep) and step.optional
-    if step.next is None or step.chance < 1 or step.test is not None or is_optional:
-        yield index + 1
-    yield from (labels[label] for label in (step.next, step.on_timeout) if label is not None)
-    if waits and index and isinstance(before := steps[index - 1], RecvStep | RecvCmdStep) and before.optional:
-        yield index - 1  # a message is looked for backward, too
-    for action in step.actions:
-        if action.kind == ActionKind.ACTION_JUMP:
-            yield from [int(action.value)] if action.source is None else range(len(steps))
-
-
-def reachable(steps: Sequence[Step], labels: Mapping[str, int], starts: Iterable[int]) -> set[int]:
-    """All steps on some path from `starts`, these included."""
-    seen: set[int] = set()
-    pending = list(starts)
-    while pending:
-        index = pending.pop()
-        if index not in seen and index < len(steps):
-            seen.add(index)
-            pending.extend(successors(steps, labels, index))
-    return seen
-
-
-def _behind(section: Section, index: int) -> list[Step]:
-    """Steps that may be executed after step `index`."""
-    steps = section.steps
-    return [steps[at] for at in reachable(steps, section.labels, successors(steps, section.labels, index))]
-
-
 def _check_reachable(subject: Subject, section: Section) -> None:
     steps = section.steps
+    flow = Flow(section)
     starts = [0, *(index for index, step in enumerate(steps) if isinstance(step, RecvStep) and step.is_global)]
     if UNEXPECTED_LABEL in section.labels:
         starts.append(section.labels[UNEXPECTED_LABEL])
-    seen = reachable(steps, section.labels, starts)
+    seen = flow.reachable_from(starts)
     first = 0
     while first < len(steps):
         end = first
@@ -101,13 +68,16 @@ def _check_pause(subject: Subject, site: Site) -> None:
 
 
 def _check_timers(subject: Subject) -> None:
-    section = subject.main
-    for index, site in enumerate(section.sites):
+    steps = subject.main.steps
+    flow = Flow(subject.main)
+    stops: dict[str, set[int]] = {}
+    for timer in {step.start_rtd for step in steps if step.start_rtd}:
+        stops[timer] = flow.leading_to(index for index, step in enumerate(steps) if step.stop_rtd == timer)
+    for index, site in enumerate(subject.main.sites):
         name = site.step.start_rtd
-        if name is None or any(step.stop_rtd == name for step in _behind(section, index)):
-            continue
-        text = f"no step behind this one stops the response time duration '{name}'"
-        subject.report("open-timer", site.element, text, "start_rtd")
+        if name is not None and stops[name].isdisjoint(flow.goes_on(index)):
+            text = f"no step behind this one stops the response time duration '{name}'"
+            subject.report("open-timer", site.element, text, "start_rtd")
 
 
 def _check_recvs(subject: Subject) -> None:
@@ -136,6 +106,10 @@ def _check_acks(subject: Subject) -> None:
     methods = {
         step.start_txn: step.method for step in section.steps if isinstance(step, SendStep) and step.start_txn
     }
+    flow = Flow(section)
+    acks = flow.leading_to(
+        index for index, step in enumerate(section.steps) if isinstance(step, SendStep) and step.method == b"ACK"
+    )
     last = b""
     for index, site in enumerate(section.sites):
         step = site.step
@@ -144,9 +118,7 @@ def _check_acks(subject: Subject) -> None:
         if not isinstance(step, RecvStep) or step.status_code < 200:
             continue
         method = methods.get(step.response_txn, b"") if step.response_txn else last
-        if method != b"INVITE":
-            continue
-        if not any(isinstance(after, SendStep) and after.method == b"ACK" for after in _behind(section, index)):
+        if method == b"INVITE" and acks.isdisjoint(flow.goes_on(index)):
             text = f"the final answer {step.status_code} to INVITE is not acknowledged: no ACK is sent behind it"
             subject.report("missing-ack", site.element, text, "response")
 

@@ -31,15 +31,11 @@ class Site:
 class Section:
     """The steps of calls or of <init>, with the labels among them."""
 
+    steps: tuple[Step, ...]
     sites: tuple[Site, ...]
     labels: Mapping[str, int]
     label_elements: Mapping[str, Element]
     is_init: bool = False
-
-    @property
-    def steps(self) -> list[Step]:
-        """The steps alone."""
-        return [site.step for site in self.sites]
 
 
 @dataclass(slots=True)
@@ -93,4 +89,4 @@ class Subject:
             for step, element in zip(steps, step_elements, strict=True)
         )
         label_elements = {element.get("id") or "": element for element in elements if element.name == "label"}
-        return Section(sites, labels, label_elements, is_init)
+        return Section(steps, sites, labels, label_elements, is_init)
