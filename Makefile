@@ -57,6 +57,8 @@ bench-micro: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate_options.py
+	$(BIN)/python docs/generate_compatibility.py
+	$(BIN)/python docs/generate_checks.py
 
 # The wheel is built, installed into an environment of its own and used from outside the tree.
 wheel: $(STAMP)

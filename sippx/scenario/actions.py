@@ -217,3 +217,14 @@ ACTIONS: dict[str, ActionSpec] = {
 
 ACTION_ATTRIBUTE_NAMES = frozenset(attribute.name for spec in ACTIONS.values() for attribute in spec.attributes)
 """Attributes that some action has."""
+
+ACTION_DIFFERENCES: dict[str, str] = {
+    "urldecode": "3.6.1 does not have it; newer versions do",
+    "urlencode": "3.6.1 does not have it; newer versions do",
+    "jump": "works in a `recv`, too, where SIPp loses it",
+    "exec": "`int_cmd=\"stop_call\"` ends the call in a `nop`, too; 3.6.1 ignores it there",
+    "verifyauth": "knows every algorithm that `[authentication]` answers",
+    "setdest": "a host name holds up the run while it is resolved: use addresses",
+    "closecon": "without effect: UDP has no connections",
+}
+"""Chosen differences from SIPp 3.6.1 by action."""

@@ -188,6 +188,20 @@ PARAMETERS: dict[str, tuple[ParameterSpec, ...]] = {
 }
 """Parameters of the keywords that have some."""
 
+KEYWORD_DIFFERENCES: dict[str, str] = {
+    "authentication": "MD5, SHA-256, SHA-512-256, their -sess forms, AKAv1 and AKAv2, the strongest of several "
+    "challenges; `auth` before `auth-int`; without a challenge it can answer the call fails, not the run",
+    "field": "the CR of a line that ends in CRLF is not part of its last field, as in newer versions",
+    "last_": "names as the keyword has them and folded headers on one line, as newer versions; 3.6.1 keeps both",
+    "len": "is filled in where it stands; SIPp cuts the message behind it when there is no body",
+    "next_url": "what stands in the angle brackets of the Contact and, without `rrs`, the URI of the last To, as newer "
+    "versions",
+    "sipp_version": "the version of sippx",
+    "tdmmap": "the circuit of an ended call is free again",
+}
+"""Chosen differences from SIPp 3.6.1 by keyword."""
+
+
 def find_keyword(word: str, keys: Collection[str]) -> tuple[str, str] | None:
     """(name, argument) of the text between brackets, without offset; None when it is unknown."""
     spec = KEYWORDS.get(word)

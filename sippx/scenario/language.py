@@ -120,3 +120,20 @@ def find_attribute(element: str, name: str) -> AttributeSpec | None:
 def attribute_names(element: str | None = None) -> list[str]:
     """Names of all attributes of an element (None: of the whole language)."""
     return sorted({spec.name for spec in ATTRIBUTES if element is None or element in spec.elements})
+
+
+NEEDS_TWIN = frozenset({"sendCmd", "recvCmd"})
+"""Elements that are read and checked; a run that has them is refused."""
+
+ELEMENT_DIFFERENCES: dict[str, str] = {
+    "nop": "a check that fails, and `stop_call`, fail the call; 3.6.1 ignores both here",
+}
+"""Chosen differences from SIPp 3.6.1 by element; those of the engine stand in docs/compatibility.md."""
+
+ATTRIBUTE_DIFFERENCES: dict[tuple[str, str], str] = {
+    ("recv", "timeout"): "behind optional ones the smallest of the group is armed; SIPp never arms that one",
+    ("recv", "regexp_match"): "works for `response`, too, which 3.6.1 refuses",
+    ("send", "next"): "of an optional `recv` may go to the first step; in SIPp it does nothing then",
+    ("pause", "distribution"): "all of them run; SIPp has most only when it is built with GSL",
+}
+"""The same by (first element, attribute)."""
