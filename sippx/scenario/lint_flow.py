@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from sippx._core.codes import ActionKind
+from sippx.scenario.language import NEEDS_TWIN
 from sippx.scenario.lint_graph import Flow
 from sippx.scenario.lint_subject import Section, Site, Subject
 from sippx.scenario.model import (
     UNEXPECTED_LABEL,
     PauseStep,
-    RecvCmdStep,
     RecvStep,
-    SendCmdStep,
     SendStep,
     Step,
 )
@@ -148,7 +147,7 @@ def _check_retransmission(subject: Subject) -> None:
 
 def _check_built(subject: Subject) -> None:
     for site in (*subject.main.sites, *subject.init.sites):
-        if isinstance(site.step, SendCmdStep | RecvCmdStep):
+        if site.element.name in NEEDS_TWIN:
             text = f"<{site.element.name}> needs a twin: this version refuses to run it"
             subject.report("not-built", site.element, text)
         for action, element in site.actions():
