@@ -31,8 +31,10 @@ class Flow:
         if step.next is not None:
             yield self._labels[step.next]
         for action in step.actions:
-            if action.kind == ActionKind.ACTION_JUMP:
-                yield self._anywhere if action.source is not None else int(action.value)
+            if action.kind == ActionKind.ACTION_JUMP and action.source is not None:
+                yield self._anywhere
+            elif action.kind == ActionKind.ACTION_JUMP and 0 <= action.value < len(self._steps):
+                yield int(action.value)  # any other ends the run
 
     def reachable_from(self, starts: Iterable[int]) -> set[int]:
         """All nodes on some path from `starts`, these included."""

@@ -224,6 +224,12 @@ def test_scenarios_that_run_with_both_programs_have_no_errors(path: Path) -> Non
     assert errors <= {"invalid"}
 
 
+@pytest.mark.parametrize("value", ["-1", "99", "1e300", "2"])
+def test_a_jump_to_nowhere_leads_nowhere(value: str) -> None:
+    body = request() + f'<recv response="200" next="e"><action><jump value="{value}"/></action></recv>'
+    assert "unreachable" not in checks_of(body + '<label id="e"/><nop/>')
+
+
 # -- places -----------------------------------------------------------------------------------------------
 
 
