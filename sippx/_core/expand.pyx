@@ -347,6 +347,7 @@ cdef char* authorize(render_ctx_t* ctx, char* start, char* end, char* limit) noe
     c.body = span_of(p + 4, <uint32_t> (end - p - 4)) if p != NULL else nothing()
     c.uri = rt.auth_uri
     c.qop_preference = PREFER_AUTH
+    c.sqn_ms = &d.aka_sqn
     c.nc = d.nonce_count + 1
     c.cnonce = random_u64(&rt.random_state)
     n = challenge_choose(values, split_challenges(d, values), c.aka_k.ptr != NULL, d.challenge_status == 407,

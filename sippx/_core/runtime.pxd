@@ -66,6 +66,7 @@ cdef struct dialog_t:
     uint16_t circuit             # TDM circuit + 1, 0 none
     uint32_t user_id             # from 1; 0 without -users
     uint64_t pause_end_ms        # engine time at which the pause in progress ends
+    uint64_t aka_sqn             # highest AKA sequence number accepted
     uint64_t restored_end_ms     # pauserestore: when the next pause ends, 0: by itself
 
 cdef struct txn_t:
