@@ -100,11 +100,14 @@ cdef uint32_t match_backward(runtime_t* rt, call_t* call, msg_t* m, uint64_t fin
     cdef uint32_t i = call.step
     cdef const step_t* s
     cdef bint contiguous = True
+    cdef bint invited_again = False
     while i > 0:
         i -= 1
         s = &rt.program.steps[i]
         if s.kind != STEP_RECV or not s.flags & STEP_OPTIONAL:
             contiguous = False
+        if s.kind == STEP_SEND and s.flags & STEP_IS_INVITE:
+            invited_again = True
         if s.kind != STEP_RECV or not matches(rt, call, i, m):
             continue
         if contiguous or s.flags & STEP_GLOBAL:
@@ -113,6 +116,8 @@ cdef uint32_t match_backward(runtime_t* rt, call_t* call, msg_t* m, uint64_t fin
             if is_old_response(rt, call, s, m, fingerprint, ack_step):
                 return NO_STEP
             continue
+        if invited_again and m.cseq_number == call.cseq:
+            continue  # it answers the later INVITE: nothing is repeated
         if m.kind == MSG_RESPONSE and m.cseq_method == METHOD_INVITE and i + 1 < rt.program.n_steps \
                 and rt.program.steps[i + 1].kind == STEP_SEND and rt.program.steps[i + 1].flags & STEP_SENDS_ACK:
             ack_step[0] = i + 1

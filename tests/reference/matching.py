@@ -30,11 +30,11 @@ def matches(spec: Any, index: int, message: SipMessage) -> bool:
     return index == 0 or message.cseq_method in spec.pool[first : first + int(step["methods_len"])]
 
 
-def find_match(spec: Any, current: int, message: SipMessage) -> tuple[str, int] | None:
+def find_match(spec: Any, current: int, message: SipMessage, cseq: int = 0) -> tuple[str, int] | None:
     """("recv", index) of the step that takes the message of a call sitting at `current`.
 
-    ("ack", index) where a repeated final response to INVITE has the ACK at `index` sent again; None where
-    the message is unexpected.
+    cseq: of the call's last request, 0: unknown. ("ack", index) where a repeated final response to INVITE has the ACK at
+    `index` sent again, unless it has the CSeq of a later INVITE; None where the message is unexpected.
     """
     steps = spec.steps
     for index in range(current, len(steps)):
@@ -51,6 +51,9 @@ def find_match(spec: Any, current: int, message: SipMessage) -> tuple[str, int] 
             continue
         if contiguous or steps[index]["flags"] & StepFlag.STEP_GLOBAL:
             return "recv", index
+        is_invited_again = any(step["flags"] & StepFlag.STEP_IS_INVITE for step in steps[index + 1 : current])
+        if is_invited_again and message.cseq_number == cseq:
+            continue
         is_ack_behind = behind is not None and behind["flags"] & StepFlag.STEP_SENDS_ACK
         if message.status_code and message.cseq_method == b"INVITE" and is_ack_behind:
             return "ack", index + 1

@@ -52,7 +52,7 @@ def traffic(draw: st.DrawFn) -> list[bytes]:
     for number in range(draw(st.integers(1, 14))):
         what = draw(st.sampled_from(CODES + METHODS))
         if what.isdigit():
-            found.append(response(int(what), draw(st.sampled_from(METHODS)), cseq=1))
+            found.append(response(int(what), draw(st.sampled_from(METHODS)), cseq=draw(st.integers(1, 4))))
         else:
             found.append(request(what, cseq=number + 1))
     return found
@@ -64,6 +64,7 @@ class Model:
 
     spec: Any
     position: int = 0
+    cseq: int = 0
     messages: list[int] = field(default_factory=list)
     unexpected: list[int] = field(default_factory=list)
     repeated_acks: list[int] = field(default_factory=list)
@@ -82,14 +83,17 @@ class Model:
         while self.spec.steps[self.position]["kind"] in (StepKind.STEP_SEND, StepKind.STEP_NOP):
             step = self.spec.steps[self.position]
             self.messages[self.position] += step["kind"] == StepKind.STEP_SEND
+            self.cseq += bool(step["flags"] & StepFlag.STEP_RAISES_CSEQ)
             self.position = int(step["next"]) if step["next"] >= 0 else self.position + 1
         if self.is_over:
             self.messages[self.position] += 1
 
     def receive(self, data: bytes) -> None:
-        match find_match(self.spec, self.position, parse_message(data)):
+        message = parse_message(data)
+        match find_match(self.spec, self.position, message, self.cseq):
             case "recv", index:
                 self.messages[index] += 1
+                self.cseq = max(self.cseq, message.cseq_number if message.method else 0)
                 if not self.spec.steps[index]["flags"] & StepFlag.STEP_KEEP_STATE:
                     self.position = index + 1
                     self.run()
@@ -172,6 +176,15 @@ def test_answer_to_another_method_is_not_the_one_awaited() -> None:
     ticks.receive(response(200))
     ticks.receive(response(200, "BYE", cseq=2))
     assert ticks.counts("successful_calls") == [1]
+
+
+def test_second_refusal_is_no_repetition_of_the_first() -> None:
+    ticks = at_first_receive(recv("407"), send("ACK"), send("INVITE"), recv("200"), send("ACK"))
+    ticks.receive(response(407))
+    assert len(ticks.receive(response(407, more="Subject: again\r\n"))) == 1  # the first one's ACK
+    assert ticks.receive(response(407, cseq=2)) == []
+    assert [row[1] for row in ticks.steps] == [0, 0, 1, 0, 0, 0]
+    assert [row[3] for row in ticks.steps] == [0, 0, 0, 0, 1, 0]
 
 
 def test_method_the_enumeration_lacks_is_compared_by_name() -> None:
