@@ -1,5 +1,5 @@
 # sippx/_core/sample.pyx: the generators of the pause distributions; their Python test surface.
-from libc.math cimport cos, exp, floor, log, pow, sqrt
+from libc.math cimport cos, exp, expm1, floor, isfinite, log, pow, sqrt
 from libc.stdint cimport uint64_t
 
 from sippx._core.codes cimport *
@@ -8,7 +8,7 @@ from sippx._core.tables cimport pause_t
 
 cdef enum:
     POISSON_STEP = 500           # exp(-500) is still a normal number
-    POISSON_CAP = 1 << 24        # rounds at most
+    POISSON_CAP = 1 << 16        # rounds at most: under a millisecond
 
 
 cdef inline double uniform(uint64_t* state) noexcept nogil:
@@ -23,7 +23,7 @@ cdef double normal(uint64_t* state) noexcept nogil:
 cdef double gamma(double shape, uint64_t* state) noexcept nogil:
     """Marsaglia and Tsang, A simple method for generating gamma variables (2000); scale 1."""
     cdef double d, c, x, v
-    if shape <= 0:
+    if not shape > 0 or not isfinite(shape):
         return 0.0
     if shape < 1:
         return gamma(shape + 1, state) * pow(uniform(state), 1.0 / shape)
@@ -42,6 +42,8 @@ cdef double gamma(double shape, uint64_t* state) noexcept nogil:
 cdef double poisson(double mean, uint64_t* state) noexcept nogil:
     """Knuth's product of uniforms, in steps so that exp does not underflow; normal above what that can do."""
     cdef double left = mean, product = 1.0, n = 0.0
+    if not isfinite(mean):
+        return mean
     if mean > POISSON_CAP:
         product = floor(mean + sqrt(mean) * normal(state) + 0.5)
         return product if product > 0 else 0.0
@@ -59,7 +61,7 @@ cdef double poisson(double mean, uint64_t* state) noexcept nogil:
         n += 1.0
 
 
-cdef double sample_value(const pause_t* p, uint64_t* state) noexcept nogil:
+cdef double draw(const pause_t* p, uint64_t* state) noexcept nogil:
     cdef double a = p.p0, b = p.p1
     if p.kind == PAUSE_UNIFORM:
         return a + (b - a) * (<double> (random_u64(state) >> 11) * (1.0 / 9007199254740992.0))
@@ -76,12 +78,19 @@ cdef double sample_value(const pause_t* p, uint64_t* state) noexcept nogil:
     if p.kind == PAUSE_GPARETO:
         if a == 0:
             return p.p2 - b * log(uniform(state))
-        return p.p2 + b * (pow(uniform(state), -a) - 1.0) / a
+        # b/a (u^-a - 1), exact for small shapes too
+        return p.p2 + b * expm1(-a * log(uniform(state))) / a
     if p.kind == PAUSE_GAMMA:
         return b * gamma(a, state)
     if p.kind == PAUSE_NEGBIN:
         return poisson(gamma(a, state) * (1.0 - b) / b, state) if b > 0 else 0.0
     return a
+
+
+cdef double sample_value(const pause_t* p, uint64_t* state) noexcept nogil:
+    # 0 * infinity at the edges of what a distribution takes: as if it were not there
+    cdef double value = draw(p, state)
+    return value if value == value else 0.0
 
 # --------------------------------------------------------------------------- test surface
 
