@@ -30,6 +30,7 @@ cdef enum:
     HEADER_VALUE_CAP = 2048      # SIPp looks at no more of a header line
     NUMBER_CAP = 64
     PORT_CAP = 16
+    SUBJECT_CAP = SCRATCH_STRIDE - 256   # of an ereg that assigns to what it looks into
 
 cdef struct scene_t:
     # what the actions of one step see and change
@@ -141,6 +142,19 @@ cdef bint subject_of(scene_t* s, const action_t* a, span_t* subject) noexcept no
     return True
 
 
+cdef span_t kept_apart(scene_t* s, const action_t* a, span_t subject) noexcept nogil:
+    """The subject of an ereg that also assigns to the variable it looks into: a copy, as the original goes."""
+    cdef char* copy = scratch_text(s.rt, 0)
+    cdef uint32_t i, n = subject.len if subject.len < SUBJECT_CAP else SUBJECT_CAP
+    if a.search_in != SEARCH_VARIABLE:
+        return subject
+    for i in range(a.n_targets):
+        if s.rt.program.targets[a.targets_first + i] == a.source:
+            memcpy(copy, subject.ptr, n)
+            return span_of(copy, n)
+    return subject
+
+
 cdef void run_ereg(scene_t* s, const action_t* a) noexcept nogil:
     cdef span_t subject
     cdef regex_match_t m
@@ -150,6 +164,7 @@ cdef void run_ereg(scene_t* s, const action_t* a) noexcept nogil:
         fail(s, COUNT_FAILED_REGEXP_HDR_NOT_FOUND, COMPLAINT_NO_HEADER,
              span_of(s.rt.program.pool + a.text_off, a.text_len))
         return
+    subject = kept_apart(s, a, subject)
     if not regex_search(s.rt.program.regexes[a.row], subject.ptr, subject.len, &m):
         if a.check == CHECK_IT:
             fail(s, COUNT_FAILED_REGEXP_DOESNT_MATCH, COMPLAINT_REGEXP, subject)
