@@ -57,14 +57,22 @@ cdef bint variable_set_text(blocks_t* b, variable_t* v, uint32_t kind, span_t te
     return True
 
 
+cdef char* put_number(double number, char* out, char* limit) noexcept nogil:
+    cdef char[NUMBER_CAP] digits
+    cdef int n
+    if limit - out >= NUMBER_CAP:
+        return out + snprintf(out, NUMBER_CAP, "%f", number)
+    n = snprintf(digits, NUMBER_CAP, "%f", number)
+    if n > limit - out:
+        return NULL
+    memcpy(out, digits, n)
+    return out + n
+
+
 cdef char* variable_put(const variable_t* v, char* out, char* limit) noexcept nogil:
     cdef span_t text
     if v.kind == VAR_NUMBER:
-        if v.value.number == 0:
-            return out
-        if limit - out < NUMBER_CAP:
-            return NULL
-        return out + snprintf(out, NUMBER_CAP, "%f", v.value.number)
+        return put_number(v.value.number, out, limit) if v.value.number != 0 else out
     if v.kind == VAR_TRUTH:
         if limit - out < 8:
             return NULL
