@@ -16,17 +16,17 @@ from sippx._core.message cimport header_uri, msg_first_value, msg_t
 from sippx._core.runtime cimport *
 from sippx._core.span cimport span_of, span_t
 from sippx._core.tables cimport credential_rows_t, piece_t
-from sippx._core.template cimport MESSAGE_CAP, put_decimal, render_ctx_t, template_render
+from sippx._core.template cimport MESSAGE_CAP, empty_line, put_decimal, render_ctx_t, template_render
 from sippx._core.variables cimport variable_number, variable_put
 
 cdef extern from "<string.h>" nogil:
     void* memmem(const void* haystack, size_t n, const void* needle, size_t m)
 
 cdef enum:
-    NESTED = 2                   # scratch text of parameters of keywords
-    HEADER = 3                   # scratch text of a header field to insert
+    CREDENTIALS = 2              # scratch text of an [authentication]: its parameters, or all of it from a field
+    HEADER = 3                   # scratch text of the header field to insert; before it is made, of file names and lines
     NAME_CAP = 4096
-    LINE_DIGITS_CAP = 1024       # variables ask for room for any number
+    LINE_CAP = 1024              # a number's text, with the room that the renderer asks for
     CHALLENGES_CAP = 8
     HEADER_CAP = 16384
 
@@ -182,7 +182,9 @@ cdef void free_circuit(runtime_t* rt, call_t* call) noexcept nogil:
 cdef span_t nested_text(runtime_t* rt, render_ctx_t* ctx, uint32_t first, uint32_t n, char* out,
                         uint32_t cap) noexcept nogil:
     cdef render_ctx_t inner = ctx[0]
-    cdef int32_t length = template_render(rt.program.pieces + first, n, rt.program.pool, &inner, out, cap)
+    cdef int32_t length
+    inner.authorize = NULL       # what it inserts belongs into a message
+    length = template_render(rt.program.pieces + first, n, rt.program.pool, &inner, out, cap)
     return span_of(out, <uint32_t> length if length > 0 else 0)
 
 
@@ -205,7 +207,7 @@ cdef char* expand_field(runtime_t* rt, call_t* call, render_ctx_t* ctx, const pi
     if p.len == 0:
         line = call_lines(rt, call)[p.arg]
     else:
-        text = nested_text(rt, ctx, p.off, p.len, scratch_text(rt, NESTED), LINE_DIGITS_CAP)
+        text = nested_text(rt, ctx, p.off, p.len, scratch_text(rt, HEADER), LINE_CAP)
         (<char*> text.ptr)[text.len] = 0
         if not parse_line(text, &line):
             complain(rt, call, COMPLAINT_BAD_LINE, text)
@@ -220,7 +222,7 @@ cdef char* expand_field(runtime_t* rt, call_t* call, render_ctx_t* ctx, const pi
         n = snprintf(number, sizeof(number), "%d", p.offset)
         complain(rt, call, COMPLAINT_NO_FIELD, span_of(number, <uint32_t> n))
         return out
-    if unlikely(n > 16 and memmem(out, n, b"[authentication", 15) != NULL):
+    if unlikely(n > 16 and ctx.authorize != NULL and memmem(out, n, b"[authentication", 15) != NULL):
         return split_field(rt, ctx, out, <uint32_t> n)
     return out + n
 
@@ -230,7 +232,7 @@ cdef char* split_field(runtime_t* rt, render_ctx_t* ctx, char* out, uint32_t n) 
     cdef char* start = <char*> memmem(out, n, b"[authentication", 15)
     cdef char* end = out + n
     cdef char* p = start
-    cdef char* kept = scratch_text(rt, NESTED)
+    cdef char* kept = scratch_text(rt, CREDENTIALS)
     cdef bint quoted = False
     while p < end and (quoted or p[0] != c']'):
         if p[0] == c'"':
@@ -249,7 +251,7 @@ cdef char* split_field(runtime_t* rt, render_ctx_t* ctx, char* out, uint32_t n) 
 cdef char* expand_file(runtime_t* rt, call_t* call, render_ctx_t* ctx, const piece_t* p, char* out,
                        char* limit) noexcept nogil:
     """The file as it is at this moment."""
-    cdef span_t name = nested_text(rt, ctx, p.off, p.len, scratch_text(rt, NESTED), NAME_CAP)
+    cdef span_t name = nested_text(rt, ctx, p.off, p.len, scratch_text(rt, HEADER), NAME_CAP)
     cdef int fd
     cdef int64_t n
     (<char*> name.ptr)[name.len] = 0
@@ -295,7 +297,7 @@ cdef span_t next_credential(runtime_t* rt, render_ctx_t* ctx, uint32_t first, ui
 
 
 cdef void collect_credentials(runtime_t* rt, render_ctx_t* ctx, credentials_t* c) noexcept nogil:
-    cdef char* out = scratch_text(rt, NESTED)
+    cdef char* out = scratch_text(rt, CREDENTIALS)
     cdef credential_rows_t* rows
     if ctx.auth_piece == NULL:
         c.username = parameter(ctx.auth_text, b"username=", 9)
@@ -342,8 +344,7 @@ cdef char* authorize(render_ctx_t* ctx, char* start, char* end, char* limit) noe
     collect_credentials(rt, ctx, &c)
     p = <char*> memchr(start, c' ', end - start)
     c.method = span_of(start, <uint32_t> ((p if p != NULL else end) - start))
-    # from the place of the header field on, which looks like an empty line itself
-    p = <char*> memmem(ctx.auth_at, end - ctx.auth_at, b"\r\n\r\n", 4)
+    p = empty_line(start, end, ctx.auth_at)
     c.body = span_of(p + 4, <uint32_t> (end - p - 4)) if p != NULL else nothing()
     c.uri = rt.auth_uri
     c.qop_preference = PREFER_AUTH

@@ -44,5 +44,9 @@ cdef struct render_ctx_t:
 cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const char* pool, render_ctx_t* ctx,
                              char* out, uint32_t cap) noexcept nogil
 
+# The empty line between headers and body of a message being made, NULL where there is none. auth_at: a place
+# (or NULL) that another header field will fill; the line breaks around it are no empty line.
+cdef char* empty_line(char* start, char* end, const char* auth_at) noexcept nogil
+
 # Decimal digits of v at out (needs 20 + padding); returns the end.
 cdef char* put_decimal(char* out, uint64_t v) noexcept nogil

@@ -140,9 +140,16 @@ cdef char* put_last_header(char* out, char* limit, msg_t* m, uint32_t id_, const
     return out
 
 
-cdef void put_len(char* at, const char* headers, char* end, int32_t offset) noexcept nogil:
-    """Fills the five characters kept for [len] with the length of what follows the first empty line in `headers`."""
-    cdef char* body = <char*> memmem(headers, end - headers, b"\r\n\r\n", 4)
+cdef char* empty_line(char* start, char* end, const char* auth_at) noexcept nogil:
+    cdef char* p = <char*> memmem(start, end - start, b"\r\n\r\n", 4)
+    if p != NULL and p < auth_at < p + 4:
+        return <char*> memmem(auth_at, end - auth_at, b"\r\n\r\n", 4)
+    return p
+
+
+cdef void put_len(char* at, char* start, char* end, int32_t offset, const char* auth_at) noexcept nogil:
+    """Fills the five characters kept for [len] with the body's length."""
+    cdef char* body = empty_line(start, end, auth_at)
     cdef int64_t n = offset
     cdef char[32] text
     if body != NULL:
@@ -247,8 +254,7 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
             drop_space = out != start
         p += 1
     for i in range(n_lens):
-        # the place kept for an authentication header field looks like an empty line
-        put_len(len_at[i], start if ctx.auth_at == NULL else ctx.auth_at, out, len_offset[i])
+        put_len(len_at[i], start, out, len_offset[i], ctx.auth_at)
     if unlikely(ctx.auth_at != NULL) and ctx.authorize != NULL:
         out = ctx.authorize(ctx, start, out, limit)
         if out == NULL:
