@@ -44,7 +44,7 @@ cdef void release_text(runtime_t* rt, char** text, uint32_t* n) noexcept nogil:
 cdef void dialog_close(runtime_t* rt, call_t* call) noexcept nogil:
     cdef uint32_t i, n = rt.program.n_call_variables
     cdef dialog_t* d
-    if rt.users.variables == NULL:
+    if rt.users.variables == NULL or call_dialog(rt, call).user_id == 0:
         n += rt.program.n_user_variables
     for i in range(n):
         variable_clear(&rt.calls.blocks, call_variable(rt, call, <int> i))
@@ -59,10 +59,16 @@ cdef void dialog_close(runtime_t* rt, call_t* call) noexcept nogil:
         users_release(&rt.users, d.user_id)
 
 
+cdef inline void retire(users_t* u, uint32_t user_id) noexcept nogil:
+    u.retired[u.n_retired] = user_id
+    u.n_retired += 1
+    u.n_active -= 1
+
+
 cdef void users_release(users_t* u, uint32_t user_id) noexcept nogil:
     """The user's call has ended: its next one comes last, or none where there are more users than wanted."""
     if u.n_active > u.n:
-        u.n_active -= 1
+        retire(u, user_id)
         return
     u.front = u.front - 1 if u.front else u.cap - 1
     u.ring[u.front] = user_id
@@ -79,18 +85,21 @@ cdef uint32_t users_take(users_t* u) noexcept nogil:
 
 
 cdef void users_set(users_t* u, uint32_t n) noexcept nogil:
-    cdef uint32_t at
+    cdef uint32_t at, user_id
     u.n = n if n < u.cap else u.cap
     while u.n_active < u.n:
-        if u.n_known < u.cap:
+        if u.n_retired > 0:
+            u.n_retired -= 1
+            user_id = u.retired[u.n_retired]
+        else:
             u.n_known += 1
+            user_id = u.n_known
         at = u.front + u.n_free
-        u.ring[at - u.cap if at >= u.cap else at] = u.n_known
+        u.ring[at - u.cap if at >= u.cap else at] = user_id
         u.n_free += 1
         u.n_active += 1
     while u.n_active > u.n and u.n_free > 0:
-        u.n_free -= 1
-        u.n_active -= 1
+        retire(u, users_take(u))
 
 
 cdef void keep_joined(runtime_t* rt, call_t* call, char** text, uint32_t* n, const span_t* parts, uint32_t n_parts,
@@ -254,7 +263,7 @@ cdef void dialog_keep_challenge(runtime_t* rt, call_t* call, msg_t* m) noexcept 
         n = challenges(m, HDR_PROXY_AUTHENTICATE, b"Proxy-Authenticate", 18, values)
     else:
         n = challenges(m, HDR_WWW_AUTHENTICATE, b"WWW-Authenticate", 16, values)
-    if n == 0 or is_kept(d, values, n):
+    if n == 0 or d.challenge_status == status and is_kept(d, values, n):
         return
     keep_joined(rt, call, &d.challenge, &d.challenge_len, values, n, b"\n", 1)
     d.challenge_status = status

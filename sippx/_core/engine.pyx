@@ -172,10 +172,11 @@ cdef class Engine:
             return
         rt.users.cap = max(n_users, max_users)
         rt.users.ring = <uint32_t*> calloc(rt.users.cap, sizeof(uint32_t))
+        rt.users.retired = <uint32_t*> calloc(rt.users.cap, sizeof(uint32_t))
         n_variables = <uint64_t> rt.users.cap * rt.program.n_user_variables
         if n_variables:
             rt.users.variables = <variable_t*> calloc(n_variables, sizeof(variable_t))
-        if rt.users.ring == NULL or n_variables and rt.users.variables == NULL:
+        if rt.users.ring == NULL or rt.users.retired == NULL or n_variables and rt.users.variables == NULL:
             raise MemoryError
         users_set(&rt.users, n_users)
 
@@ -307,6 +308,7 @@ cdef class Engine:
         free(rt.file_states)
         free(rt.files)
         free(rt.users.ring)
+        free(rt.users.retired)
         free(rt.users.variables)
         free(rt.scratch)
         free(rt.globals)

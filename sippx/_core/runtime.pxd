@@ -48,6 +48,8 @@ cdef struct users_t:
     uint32_t n_active            # in the ring or in a call
     uint32_t cap
     uint32_t* ring               # cap ids
+    uint32_t* retired            # n_retired ids that were more than wanted; room for cap
+    uint32_t n_retired
     uint32_t front
     uint32_t n_free
     variable_t* variables        # cap x n_user_variables, NULL without any
