@@ -703,12 +703,12 @@ cdef bint handle_unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogi
     cdef int32_t back = rt.program.unexpected_return_var, paused = rt.program.unexpected_pause_var
     cdef uint64_t end_ms = call_dialog(rt, call).pause_end_ms if call.state == CALL_PAUSED else 0
     cdef uint64_t hash_ = call.hash
+    if call.flags & CALL_UNEXPECTED:
+        return False             # the return variable cannot say so where the call came from step 0
     if back >= 0:
         if variable_number(call_variable(rt, call, back)) != 0:
             return False
         variable_set_number(&rt.calls.blocks, call_variable(rt, call, back), call.step)
-    elif call.flags & CALL_UNEXPECTED:
-        return False
     if paused >= 0:
         variable_set_number(&rt.calls.blocks, call_variable(rt, call, paused), <double> end_ms)
     call.flags |= CALL_UNEXPECTED
