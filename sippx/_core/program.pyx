@@ -91,8 +91,9 @@ cdef class Program:
         if pieces.shape[0] > 1 << 24 or pauses.shape[0] > MAX_STEPS or len(pool) > 1 << 28:
             raise ValueError("pieces, pauses or pool too large")
         cdef const step_t[::1] init_steps = spec.init_steps
-        if init_steps.shape[0] > MAX_STEPS:
-            raise ValueError(f"init_steps has {init_steps.shape[0]} rows, not 0..{MAX_STEPS}")
+        if steps.shape[0] + init_steps.shape[0] > MAX_STEPS:
+            raise ValueError(f"steps and init_steps have {steps.shape[0] + init_steps.shape[0]} rows, "
+                             f"at most {MAX_STEPS}")
         self.p.n_steps = <uint32_t> steps.shape[0]
         self.p.n_init_steps = <uint32_t> init_steps.shape[0]
         self.p.steps = <step_t*> calloc(self.p.n_steps + self.p.n_init_steps + 1, sizeof(step_t))
@@ -330,6 +331,9 @@ cdef class Program:
             raise ValueError(f"{where}: row {a.row} out of 0..{n_rows - 1}")
         if ACTION_ASSIGN <= a.kind <= ACTION_SAMPLE and a.target < 0:
             raise ValueError(f"{where}: no variable to assign to")
+        if a.kind == ACTION_TRIM and a.target < 0 \
+                or (a.kind == ACTION_URL_DECODE or a.kind == ACTION_URL_ENCODE) and a.source < 0 and a.target < 0:
+            raise ValueError(f"{where}: no variable to change")
         if a.kind == ACTION_TIME_OF_DAY and a.n_targets != 2:
             raise ValueError(f"{where}: needs two variables")
         if a.kind == ACTION_EREG and (a.n_targets > MAX_GROUPS or a.occurrence == 0):

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuzz.targets import drive
-from sippx._core.codes import DefaultMessage, HeaderId, PieceKind, StepFlag, StepKind
+from fuzz.targets import drive, language_spec
+from sippx._core.codes import ActionKind, DefaultMessage, HeaderId, PieceKind, StepFlag, StepKind
 from sippx._core.program import Program
 from sippx._core.tables import PIECE_DTYPE, STEP_DTYPE
 from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
@@ -18,6 +18,13 @@ from sippx.scenario import Bindings, ProgramSpec, Scenario, compile_scenario
 SPECS = {name: compile_scenario(Scenario.builtin(name), Bindings(pid=1)) for name in ("uac", "uas")}
 TABLES = ("steps", "pieces", "pauses")
 FIELDS = [(table, field) for table in TABLES for field in getattr(SPECS["uac"], table).dtype.names]
+LANGUAGE = language_spec()
+"""Has rows of every table: actions, targets, credentials, init steps, injection files, transactions."""
+LANGUAGE_FIELDS = [
+    (table, field)
+    for table in (*TABLES, "init_steps", "actions", "credentials")
+    for field in getattr(LANGUAGE, table).dtype.names
+]
 
 
 def extremes(dtype: np.dtype[Any]) -> list[Any]:
@@ -29,7 +36,7 @@ def extremes(dtype: np.dtype[Any]) -> list[Any]:
     return [int(info.min), int(info.max), int(info.max) // 2, *(v for v in near if v <= info.max)]
 
 
-def with_row(spec: ProgramSpec, table: str, row: int, **fields: Any) -> ProgramSpec:
+def with_row(spec: ProgramSpec, table: str, row: int, /, **fields: Any) -> ProgramSpec:
     """The spec with fields of one row replaced."""
     rows = getattr(spec, table).copy()
     for field, value in fields.items():
@@ -63,6 +70,68 @@ def test_extreme_value_is_refused_by_name_or_can_be_run(name: str, table: str, f
     free = {"suppress", "offset", "flags", "reserved", "reserved2", "chance", "retrans_ms", "source_line", "methods_mask"}
     checked_elsewhere = {"status_code", "piece_first", "n_pieces", "pause_idx", "arg"}
     assert n_refused or field in free | checked_elsewhere
+
+
+@pytest.mark.parametrize(("table", "field"), LANGUAGE_FIELDS)
+def test_extreme_value_in_a_whole_language_program_is_refused_or_can_be_run(table: str, field: str) -> None:
+    for _, _, spec in variants(LANGUAGE, table, field):
+        try:
+            program = Program(spec)
+        except ValueError as error:
+            assert str(error)
+        else:
+            drive(program)
+
+
+@pytest.mark.parametrize("value", [-(2**31), -2, -1, 0, 1, 10, 100, 2000, 2**31 - 1])
+def test_extreme_target_is_refused_or_can_be_run(value: int) -> None:
+    for row in range(len(LANGUAGE.targets)):
+        targets = LANGUAGE.targets.copy()
+        targets[row] = value
+        try:
+            program = Program(replace(LANGUAGE, targets=targets))
+        except ValueError as error:
+            assert "actions[" in str(error)
+        else:
+            drive(program)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("unexpected_step", 100_000),
+        ("unexpected_step", -2),
+        ("unexpected_return_var", 100),
+        ("unexpected_pause_var", -2),
+        ("call_variables", ()),
+        ("call_variables", tuple(map(str, range(2001)))),
+        ("transactions", ()),
+        ("transactions", tuple(map(str, range(1001)))),
+        ("injection_names", ()),
+        ("regexes", ()),
+        ("regexes", (b"(",) * 2),
+        ("actions", LANGUAGE.actions[:1].copy()),
+        ("credentials", LANGUAGE.credentials[:0].copy()),
+        ("targets", LANGUAGE.targets[:1].copy()),
+        ("init_steps", LANGUAGE.steps.copy()),
+    ],
+)
+def test_whole_language_spec_whose_parts_do_not_fit_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Program(replace(LANGUAGE, **{field: value}))
+
+
+@pytest.mark.parametrize("kind", ["ACTION_TRIM", "ACTION_URL_DECODE", "ACTION_URL_ENCODE"])
+def test_action_in_place_needs_its_variable(kind: str) -> None:
+    for row in range(len(LANGUAGE.actions)):
+        with pytest.raises(ValueError, match=rf"actions\[{row}\]"):
+            Program(with_row(LANGUAGE, "actions", row, kind=ActionKind[kind], target=-1, source=-1))
+
+
+def test_all_steps_together_have_numbers_of_16_bits() -> None:
+    steps, init = np.repeat(LANGUAGE.steps[:1], 40_000), np.repeat(LANGUAGE.init_steps[:1], 30_000)
+    with pytest.raises(ValueError, match="70000"):
+        Program(replace(LANGUAGE, steps=steps, init_steps=init))
 
 
 @pytest.mark.parametrize(
