@@ -30,6 +30,7 @@ cdef enum:
     HEADER_VALUE_CAP = 2048      # SIPp looks at no more of a header line
     NUMBER_CAP = 64
     PORT_CAP = 16
+    END_MAX_MS = 4503599627370496    # 2^52: engine time at which a restored pause ends at the latest
     SUBJECT_CAP = SCRATCH_STRIDE - 256   # of an ereg that assigns to what it looks into
 
 cdef struct scene_t:
@@ -337,7 +338,7 @@ cdef void run_jump(scene_t* s, const action_t* a) noexcept nogil:
 cdef void run_pause_restore(scene_t* s, const action_t* a) noexcept nogil:
     cdef double end_ms = operand(s, a)
     if s.rt.dialog_off != 0 and end_ms >= 0:
-        call_dialog(s.rt, s.call).restored_end_ms = <unsigned long long> end_ms
+        call_dialog(s.rt, s.call).restored_end_ms = <unsigned long long> end_ms if end_ms < END_MAX_MS else END_MAX_MS
 
 
 cdef void run_time_of_day(scene_t* s, const action_t* a) noexcept nogil:

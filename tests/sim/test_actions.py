@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim.language import (
+    LONG,
     after,
     assign,
     assign_text,
@@ -20,7 +21,6 @@ from sim.language import (
     given_back,
     log,
     logged,
-    LONG,
     nop,
     records,
     recv_doing,
@@ -226,7 +226,7 @@ def test_message_search_starts_at_the_first_byte_and_takes_line_ends() -> None:
 def test_groups_go_to_the_variables_in_their_order() -> None:
     message = RINGING
     text = client(
-        recv_doing("180", ereg("(X-)(Z)?([A-Z]+): (o(n)e)", "all,a,z,c,d,e,none"), show(*"all a z c d e none".split())),
+        recv_doing("180", ereg("(X-)(Z)?([A-Z]+): (o(n)e)", "all,a,z,c,d,e,none"), show(*["all", "a", "z", "c", "d", "e", "none"])),
         recv("200"),
     )
     ticks = run(text).until(2)

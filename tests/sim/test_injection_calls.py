@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 from sim.language import (
-    LONG, assign, assign_text, client, complaints, given_back, log, logged, memory_bytes, nop, run, show,
+    LONG,
+    assign,
+    assign_text,
+    client,
+    complaints,
+    given_back,
+    log,
+    logged,
+    memory_bytes,
+    nop,
+    run,
+    show,
 )  # fmt: skip
 from sim.ticks import Ticks, recv, request, scenario, send
 from sippx._core.codes import Complaint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sim.language import recv_doing, log, logged, run
+from sim.language import log, logged, recv_doing, run
 from sim.ticks import Ticks, accounted, names, recv, scenario, send
 
 TWO_INVITES = scenario(

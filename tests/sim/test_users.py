@@ -161,3 +161,12 @@ def test_user_texts_of_the_init_call_are_given_back() -> None:
     for _ in range(2000):
         ticks.engine.run_init()
     assert memory_bytes(ticks) == before
+
+
+@pytest.mark.xfail(strict=True, reason="an engine without users left opens calls by rate")
+def test_no_users_left_open_no_calls_by_rate() -> None:
+    ticks = users(2)
+    ticks.engine.set_rate(1000.0)
+    ticks.engine.set_users(0)
+    answered(ticks, 1, 2)
+    assert open_calls(ticks.until(20)) == 0
