@@ -93,7 +93,7 @@ cdef bint keep_command(runtime_t* rt, span_t peer, span_t text) noexcept nogil:
         return False
     lengths[0] = peer.len
     lengths[1] = text.len
-    return put_record(&e.commands, lengths, sizeof(lengths), peer) and put_record(&e.commands, NULL, 0, text)
+    return put_record(&e.commands, lengths, sizeof(lengths), peer) and put_record(&e.commands, lengths, 0, text)
 
 
 cdef void collect_udp_counters(engine_t* e) noexcept nogil:
