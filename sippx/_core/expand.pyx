@@ -23,8 +23,8 @@ cdef extern from "<string.h>" nogil:
     void* memmem(const void* haystack, size_t n, const void* needle, size_t m)
 
 cdef enum:
-    CREDENTIALS = 2              # scratch text of an [authentication]: its parameters, or all of it from a field
-    HEADER = 3                   # scratch text of the header field to insert; before it is made, of file names and lines
+    CREDENTIALS = 2              # scratch text of an [authentication]: its parameters, or all of it from a file
+    HEADER = 3                   # scratch text of the header field to insert; before that, of file names and lines
     NAME_CAP = 4096
     LINE_CAP = 1024              # a number's text, with the room that the renderer asks for
     CHALLENGES_CAP = 8

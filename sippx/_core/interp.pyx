@@ -379,10 +379,7 @@ cdef inline bint is_over(runtime_t* rt, call_t* call) noexcept nogil:
 
 cdef void finish_call(runtime_t* rt, call_t* call) noexcept nogil:
     """The call has run past its last step."""
-    if unlikely(call.flags & CALL_INIT):
-        dialog_close(rt, call)
-        calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
-    elif call.failure != 0:
+    if call.failure != 0:
         end_call(rt, call, call.failure, DEAD_FAILED, True)
     else:
         end_call(rt, call, 0, DEAD_SUCCESSFUL, True)
@@ -397,18 +394,19 @@ cdef void run(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
     cdef const step_t* s
     cdef uint32_t budget = rt.config.run_steps
     cdef uint64_t ms
-    cdef bint kept = True
+    cdef bint kept = True, skipped
     set_state(rt, call, CALL_RUNNING)
     while True:
         if is_over(rt, call):
             finish_call(rt, call)
             return
         s = &rt.program.steps[call.step]
-        if unlikely(is_skipped(rt, call, s)) and budget > 0:
+        skipped = is_skipped(rt, call, s)
+        if unlikely(skipped) and budget > 0:
             budget -= 1
             call.step = <uint16_t> step_after(rt, call, call.step)
             continue
-        if s.kind == STEP_RECV or s.kind == STEP_RECV_CMD:
+        if (s.kind == STEP_RECV or s.kind == STEP_RECV_CMD) and not skipped:
             kept = park(rt, call, CALL_WAITING, current)
             arm_receive_timeout(rt, call)
             break
@@ -558,8 +556,20 @@ cdef void interp_command(runtime_t* rt, call_t* call, span_t text) noexcept nogi
 
 # --------------------------------------------------------------------------- ending
 
+cdef void close_init(runtime_t* rt, call_t* call) noexcept nogil:
+    """The hidden call of <init> is no call of the test: nothing is counted."""
+    wheel_cancel(&rt.timers, &call.timer)
+    wheel_cancel(&rt.retrans, &call.retrans_timer)
+    set_state(rt, call, CALL_RUNNING)
+    dialog_close(rt, call)
+    calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
+
+
 cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reason, bint remember) noexcept nogil:
     """Counts the outcome (failure: Counter of the cause, 0 for success) and frees the call."""
+    if unlikely(call.flags & CALL_INIT):
+        close_init(rt, call)
+        return
     if failure == 0:
         count(rt, COUNT_SUCCESSFUL_CALLS)
     else:

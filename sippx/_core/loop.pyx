@@ -222,7 +222,7 @@ cdef inline bint held_back(engine_t* e, uint64_t due) noexcept nogil:
 
 cdef inline bint opens_by_rate(engine_t* e) noexcept nogil:
     return e.rt.program.is_client and not e.opens_by_command and not e.paused and e.calls_per_ns > 0 \
-        and e.rt.users.n == 0 and may_open(e)
+        and e.rt.users.cap == 0 and may_open(e)
 
 
 cdef bint pace_users(engine_t* e) noexcept nogil:
@@ -249,7 +249,7 @@ cdef bint pace(engine_t* e) noexcept nogil:
     cdef runtime_t* rt = &e.rt
     cdef uint64_t due
     cdef uint32_t n = 0, i, n_ahead
-    if rt.users.n:
+    if rt.users.cap:
         return pace_users(e)
     if not opens_by_rate(e):
         return False
@@ -448,7 +448,7 @@ cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil:
         interp_command(rt, call_at(&rt.calls, found), text)
         return
     call = NULL
-    if found == CALL_NONE and e.opens_by_command and may_open(e):
+    if found == CALL_NONE and e.opens_by_command and call_id.len > 0 and may_open(e):
         call = calls_open(&rt.calls, call_id, hash_, rt.now_ns)
     if call == NULL:
         count(rt, COUNT_OUT_OF_CALL_MSGS)

@@ -6,8 +6,6 @@ import re
 import socket
 from dataclasses import dataclass, field
 
-import pytest
-
 from sim.language import LONG, OPTIONS, action, given_back, log, logged, recv_doing, run
 from sim.link import MS, snapshot
 from sim.ticks import Ticks, accounted, recv, response, scenario
@@ -185,7 +183,6 @@ def test_empty_and_odd_commands_end_no_run() -> None:
         accounted(ticks.total)
 
 
-@pytest.mark.xfail(strict=True, reason="give_command opens a call for an empty Call-ID")
 def test_call_opened_by_a_command_needs_a_call_id() -> None:
     ticks = run(scenario(recv_cmd(), OPTIONS, recv("200")), n_calls=5)
     for call_id in (b"", b"y" * 100_000):

@@ -87,7 +87,6 @@ def test_init_may_stop_the_run() -> None:
     assert logged(ticks, TraceKind.TRACE_ERROR) == ["no"]
 
 
-@pytest.mark.xfail(strict=True, reason="an init call that fails is counted as an ended call")
 @pytest.mark.parametrize("command", ["stop_call", "nothing"])
 def test_failed_init_call_is_counted_nowhere_either(command: str) -> None:
     loop = ("<label id='1'/>", nop(log("-"), attributes="next='1'"))

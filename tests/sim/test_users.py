@@ -163,7 +163,6 @@ def test_user_texts_of_the_init_call_are_given_back() -> None:
     assert memory_bytes(ticks) == before
 
 
-@pytest.mark.xfail(strict=True, reason="an engine without users left opens calls by rate")
 def test_no_users_left_open_no_calls_by_rate() -> None:
     ticks = users(2)
     ticks.engine.set_rate(1000.0)
