@@ -134,8 +134,11 @@ cdef bint subject_of(scene_t* s, const action_t* a, span_t* subject) noexcept no
     if a.search_in == SEARCH_VARIABLE:
         subject[0] = variable_text(variable(s, a.source)) if a.source >= 0 else nothing()
     elif a.search_in == SEARCH_BODY:
-        body = <const char*> memmem(s.text.ptr, s.text.len, b"\r\n\r\n", 4)
         subject[0] = nothing()
+        if s.m != NULL and s.m.data == s.text.ptr:   # received: its lines may end in LF only
+            subject[0] = span_of(s.m.data + s.m.body_off, s.m.len - s.m.body_off)
+            return True
+        body = <const char*> memmem(s.text.ptr, s.text.len, b"\r\n\r\n", 4)
         if body != NULL:
             subject[0] = span_of(body + 4, <uint32_t> (s.text.ptr + s.text.len - body - 4))
     else:

@@ -256,16 +256,19 @@ cdef void dialog_keep_challenge(runtime_t* rt, call_t* call, msg_t* m) noexcept 
     cdef dialog_t* d = call_dialog(rt, call)
     cdef span_t[ROUTES_CAP] values
     cdef uint16_t status = 407 if m.status_code == 407 else 401
-    cdef uint32_t n
+    cdef uint32_t n = 0, attempt
     if m.status_code != 401 and m.status_code != 407:
         return
-    if status == 407:
-        n = challenges(m, HDR_PROXY_AUTHENTICATE, b"Proxy-Authenticate", 18, values)
-    else:
-        n = challenges(m, HDR_WWW_AUTHENTICATE, b"WWW-Authenticate", 16, values)
+    for attempt in range(2):     # some servers send the other status's header, and SIPp answers them, too
+        if (status == 407) == (attempt == 0):
+            n = challenges(m, HDR_PROXY_AUTHENTICATE, b"Proxy-Authenticate", 18, values)
+        else:
+            n = challenges(m, HDR_WWW_AUTHENTICATE, b"WWW-Authenticate", 16, values)
+        if n:
+            break
     if n == 0 or d.challenge_status == status and is_kept(d, values, n):
         return
-    keep_joined(rt, call, &d.challenge, &d.challenge_len, values, n, b"\n", 1)
+    keep_joined(rt, call, &d.challenge, &d.challenge_len, values, n, b"\0", 1)  # folded values hold line ends
     d.challenge_status = status
     d.nonce_count = 0
 

@@ -317,7 +317,7 @@ cdef uint32_t split_challenges(const dialog_t* d, span_t* values) noexcept nogil
     cdef const char* q
     cdef uint32_t n = 0
     while p < end and n < CHALLENGES_CAP:
-        q = <const char*> memchr(p, c'\n', end - p)
+        q = <const char*> memchr(p, 0, end - p)
         if q == NULL:
             q = end
         values[n] = span_of(p, <uint32_t> (q - p))

@@ -124,10 +124,30 @@ def test_a_challenge_is_found_however_its_name_is_written(tmp_path: Path, name: 
     assert 'nonce="n"' in authorization(tmp_path, challenged('Digest realm="r",nonce="n"', name))
 
 
+def test_a_folded_challenge_is_read_whole(tmp_path: Path) -> None:
+    line = authorization(tmp_path, challenged('Digest realm="r",\n nonce="n",\n\topaque="o"'))
+    assert 'nonce="n"' in line
+    assert 'opaque="o"' in line
+
+
 def test_the_challenge_that_can_be_answered_is_taken_of_several(tmp_path: Path) -> None:
     other = 'NTLM realm="x"\nWWW-Authenticate: Digest realm="weird",nonce="w",algorithm=FOO-1'
     line = authorization(tmp_path, challenged(f'{other}\nWWW-Authenticate: Digest realm="r",nonce="n",algorithm=MD5'))
     assert 'realm="r"' in line
+
+
+@sipp_too
+@pytest.mark.parametrize(
+    ("status", "name", "answer"),
+    [("407", "WWW-Authenticate", "Proxy-Authorization"), ("401", "Proxy-Authenticate", "Authorization")],
+)
+def test_a_challenge_in_the_header_of_the_other_status_is_answered(
+    tool: str, tmp_path: Path, status: str, name: str, answer: str
+) -> None:
+    challenge = Answer(f"{status} Challenge", f'{name}: Digest realm="r",nonce="n"\n')
+    steps = REGISTERS.replace('response="401"', f'response="{status}"')
+    run = play(tool, tmp_path, steps, Script({"REGISTER": [(challenge,), OK]}))
+    assert [line.split(":")[0] for line in run.lines if "uthorization" in line] == [answer], str(run)
 
 
 def test_a_missing_challenge_fails_its_call_and_the_next_goes_on(tmp_path: Path) -> None:
@@ -225,6 +245,22 @@ def test_headers_are_found_however_they_are_written(tmp_path: Path, answer: str)
     assert ack_lines[0] == "ACK sip:there@127.0.0.1 SIP/2.0"
     assert "Route: <sip:r1;lr>" in ack_lines
     assert any(line.startswith("To:") and ";tag=" in line for line in ack_lines)
+
+
+def test_a_body_behind_line_feeds_only_is_found(tmp_path: Path) -> None:
+    steps = (
+        send_step("OPTIONS") + '<recv response="200"><action><ereg regexp="^b=(.*)$" search_in="body" check_it="true"'
+        ' assign_to="_,b"/><log message="[$b]"/></action></recv>\n'
+    )  # fmt: skip
+
+    def with_line_feeds(message: bytes) -> Iterable[bytes]:
+        yield response(message, "200 OK", body="b=1").replace(b"\r\n", b"\n")
+
+    with Peer(with_line_feeds) as peer:
+        words = ("-sf", write_scenario(tmp_path, steps), "-m", 1, "-trace_logs", "-log_file", "run.log")
+        run = call("sippx", tmp_path, peer, *words)
+    assert run.code == 0, run.text
+    assert (tmp_path / "run.log").read_text() == "1\n"
 
 
 def test_bodies_are_bytes(tmp_path: Path) -> None:
