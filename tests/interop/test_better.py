@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from hashlib import md5
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,27 @@ def test_client_nonces_differ_from_run_to_run(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         nonces.update(re.findall('cnonce="([^"]+)"', authorization(tmp_path / name, script)))
     assert len(nonces) == 2
+
+
+def test_auth_uri_may_be_given_with_its_scheme(tmp_path: Path) -> None:
+    script = challenged('Digest realm="r",nonce="n"')
+    run = play("sippx", tmp_path, REGISTERS, script, "-auth_uri", "sip:registrar.example")
+    lines = [line for line in run.lines if line.startswith("Authorization:")]
+    assert ['uri="sip:registrar.example"' in line for line in lines] == [True], str(run)
+
+
+@pytest.mark.parametrize("fold", ["\n ", "\n\t"], ids=["blank", "tab"])
+def test_a_folded_authorization_is_verified(tmp_path: Path, fold: str) -> None:
+    secret, request = (md5(text.encode()).hexdigest() for text in ("bob:r:xyz", "REGISTER:sip:x"))
+    answer = md5(f"{secret}:n:{request}".encode()).hexdigest()
+    fields = f'username="bob",{fold}realm="r",{fold}nonce="n",{fold}uri="sip:x",{fold}response="{answer}"'
+    steps = (
+        '<recv request="REGISTER"><action><verifyauth assign_to="ok" username="bob" password="xyz"/>'
+        '<log message="[$ok]"/></action></recv>\n' + answer_step("200 OK")
+    )
+    opening = (Request("REGISTER", f"Authorization: Digest {fields}\n", call=1),)
+    run = play("sippx", tmp_path, steps, Script(opening=opening), is_server=True)
+    assert (run.code, run.log) == (0, ["true"]), str(run)
 
 
 def test_long_realms_nonces_and_opaques_come_back_whole(tmp_path: Path) -> None:
