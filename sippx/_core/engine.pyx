@@ -334,6 +334,7 @@ cdef class Engine:
             raise ValueError("time runs forward")
         with nogil:
             e.rt.now_ns = now_ns
+            heed_stop(e)
             if e.quit_level >= QUIT_FORCED:
                 give_up_calls(e)
             while pace(e):

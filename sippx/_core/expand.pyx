@@ -11,7 +11,7 @@ from sippx._core.codes cimport *
 from sippx._core.digest cimport PREFER_AUTH, credentials_t, digest_authorization, digest_error_text
 from sippx._core.hash cimport random_u64
 from sippx._core.injection cimport INJECTION_E_TOO_LONG, INJECTION_NO_LINE, injection_render_field
-from sippx._core.linux cimport O_CLOEXEC, O_RDONLY, close, open_file, read
+from sippx._core.linux cimport O_CLOEXEC, O_NONBLOCK, O_RDONLY, close, open_file, read
 from sippx._core.message cimport header_uri, msg_first_value, msg_t
 from sippx._core.runtime cimport *
 from sippx._core.span cimport span_of, span_t
@@ -255,7 +255,7 @@ cdef char* expand_file(runtime_t* rt, call_t* call, render_ctx_t* ctx, const pie
     cdef int fd
     cdef int64_t n
     (<char*> name.ptr)[name.len] = 0
-    fd = open_file(name.ptr, O_RDONLY | O_CLOEXEC)
+    fd = open_file(name.ptr, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     if fd < 0:
         complain(rt, call, COMPLAINT_NO_FILE, name)
         return NULL

@@ -501,7 +501,7 @@ cdef bint send_command(runtime_t* rt, call_t* call, const step_t* s, msg_t* curr
     """Renders a command for the twin and hands it over; False where the call was ended."""
     cdef uint32_t i = call.step
     cdef msg_t* last = last_message(rt, call, current)
-    cdef span_t text = expand_text(rt, call, s.piece_first, s.n_pieces, last, 1)
+    cdef span_t text = expand_text(rt, call, s.piece_first, s.n_pieces, last, 4)
     cdef span_t peer = span_of(rt.program.pool + s.name_off, s.name_len)
     if text.len == 0 or rt.send_command == NULL or not rt.send_command(rt, peer, text):
         end_call(rt, call, COUNT_FAILED_CMD_NOT_SENT, DEAD_FAILED, True)

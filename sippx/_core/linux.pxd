@@ -123,7 +123,7 @@ cdef extern from *:
     int timerfd_create(int clock, int flags) nogil
     int timerfd_settime(int fd, int flags, const itimerspec* value, itimerspec* old) nogil
     int close(int fd) nogil
-    int O_RDONLY, O_CLOEXEC
+    int O_RDONLY, O_CLOEXEC, O_NONBLOCK
     int open_file "open"(const char* path, int flags) nogil
     ssize_t read(int fd, void* out, size_t n) nogil
     struct addrinfo:

@@ -92,6 +92,7 @@ cdef void expire(engine_t* e) noexcept nogil
 cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil
 # Ends every open call (forced quit).
 cdef void give_up_calls(engine_t* e) noexcept nogil
+cdef void heed_stop(engine_t* e) noexcept nogil
 cdef bint finished(const engine_t* e) noexcept nogil
 cdef void update_gauges(engine_t* e) noexcept nogil
 

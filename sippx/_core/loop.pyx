@@ -522,6 +522,12 @@ cdef void give_up_calls(engine_t* e) noexcept nogil:
             calls_end_rest(&rt.calls, True, now_ms(rt))
 
 
+cdef void heed_stop(engine_t* e) noexcept nogil:
+    """int_cmd stop_gracefully: no new calls."""
+    if unlikely(e.rt.stop == <uint32_t> STOP_GRACEFULLY) and e.quit_level < QUIT_SOFT:
+        e.quit_level = QUIT_SOFT
+
+
 cdef bint finished(const engine_t* e) noexcept nogil:
     return e.rt.stop >= <uint32_t> STOP_NOW or e.quit_level != QUIT_RUN and e.rt.calls.n_open == 0
 
@@ -578,8 +584,7 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
             give_up_calls(e)
         more_due = pace(e)
         flush_udp(rt)
-        if unlikely(rt.stop == <uint32_t> STOP_GRACEFULLY and e.quit_level < QUIT_SOFT):
-            e.quit_level = QUIT_SOFT
+        heed_stop(e)
         if unlikely(finished(e)):
             return 1
         if rt.now_ns >= end_ns:

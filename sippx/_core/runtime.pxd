@@ -24,7 +24,7 @@ from sippx._core.wheel cimport wheel_node_t, wheel_schedule, wheel_t
 
 cdef enum:
     NS_PER_MS = 1000000
-    SCRATCH_TEXTS = 4
+    SCRATCH_TEXTS = 5
     SCRATCH_STRIDE = 66048       # a message, padded at both ends
     TDM_CIRCUITS = 1024
 
