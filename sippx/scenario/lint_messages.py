@@ -14,6 +14,8 @@ _COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "l": "content-le
 _HEADERS_OF_KEYWORDS = {"routes": "route", "authentication": "authorization"}
 _FIRST_KEYWORD = 0x10000
 """A keyword is a character above every character of a message."""
+_NAME_END = re.compile("[:\U00010000-\U0010ffff]")
+"""A keyword may bring the colon: To[$1], where $1 was taken of a header that was named without its colon."""
 _CSEQ = re.compile(r"\s*\S+[ \t]+([^\s\U00010000-\U0010FFFF]+)\s*")
 
 
@@ -52,7 +54,8 @@ class MessageText:
                 has_unknown |= not name
                 headers.append(Header(name, line, number))
             elif number:
-                name, _, value = line.partition(":")
+                name = _NAME_END.split(line, maxsplit=1)[0]
+                value = line[len(name) :].removeprefix(":")
                 name = name.strip().lower()
                 headers.append(Header(_COMPACT.get(name, name), value, number))
         return MessageText(tuple(headers), body, has_unknown)

@@ -14,6 +14,7 @@ from sippx.scenario.lint_checks import CHECKS, Finding, check_list, exit_code
 INTEROP = sorted((Path(__file__).parents[1] / "interop" / "scenarios").glob("*.xml"))
 
 MAX_FORWARDS = "Max-Forwards: 70\n"
+DECLARED_TO = '<nop><action><assignstr assign_to="to" value=": b"/></action></nop>'
 R200 = '<recv response="200"/>'
 
 
@@ -99,6 +100,9 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         [
             CALL,
             '<recv request="INVITE"/>' + send("200"),
+            DECLARED_TO
+            + send_text("OPTIONS a SIP/2.0\nv: v\nf: a\nTo[$to]\ni: [call_id]\nCSeq: 1 OPTIONS\nMax-Forwards: 1\n")
+            + R200,
             send_text("OPTIONS a SIP/2.0\nv: v\nf: a\nt: b\ni: [call_id]\nCSeq: 1 OPTIONS\nmax-forwards : 1\n") + R200,
             '<recv request="INVITE"/>'
             + send_text(
