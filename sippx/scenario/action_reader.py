@@ -77,7 +77,8 @@ def _check_attributes(context: Context, element: Element, spec: ActionSpec) -> N
             continue
         if name not in ACTION_ATTRIBUTE_NAMES:
             hint = nearest_hint(name, known) or nearest_hint(name, ACTION_ATTRIBUTE_NAMES)
-            element.fail_name(name, f"unknown attribute '{name}' of <{element.name}>{hint}")
+            context.drop_unknown(element, name, hint)
+            continue
         context.warn_name(element, name, f"attribute '{name}' has no effect on <{element.name}>")
         del element.node.attrib[name]
     for attribute in spec.attributes:

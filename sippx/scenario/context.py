@@ -60,6 +60,14 @@ class Context:
         line, column = self.source.place(offset)
         self.warnings.append(f"{self.source.file}:{line}:{column}: {message}")
 
+    def drop_unknown(self, element: Element, attribute: str, hint: str) -> None:
+        """Remove an attribute nobody knows, as SIPp does; one that is like a known one is a misspelling, refused."""
+        message = f"unknown attribute '{attribute}' of <{element.name}>"
+        if hint:
+            element.fail_name(attribute, message + hint)
+        self.warn_name(element, attribute, f"{message} is ignored")
+        del element.node.attrib[attribute]
+
     # -- variables and texts --------------------------------------------------------------------------
 
     def variable(self, element: Element, attribute: str) -> Variable | None:

@@ -143,14 +143,18 @@ class _Loader:
             raise self.source.error(0, f"encoding '{self.source.encoding}' is not supported") from None
         nodes = [node for node in root.iter() if isinstance(node.tag, str)]
         self.context.tag_of = dict(zip(nodes, self.source.tags, strict=True))
+        for offset, message in self.source.remarks:
+            self.context.warn_at(offset, message)
         for node in nodes:
-            for text in (node.text if len(node) else None, *(child.tail for child in node)):
+            texts = [(node, "in", node.text if len(node) else None), *((inner, "behind", inner.tail) for inner in node)]
+            for near, where, text in texts:
                 if text and text.strip():
-                    self.context.warn(self.context.element(node), f"stray text '{text.strip()[:40]}' is ignored")
+                    message = f"stray text '{text.strip()[:40]}' {where} <{near.tag}> is ignored"
+                    self.context.warn(self.context.element(near), message)
         return self.context.element(root)
 
     def _check_attributes(self, element: Element) -> None:
-        """Refuse attributes nobody knows; remove those that have no meaning here, with a warning."""
+        """Refuse misspelt attributes; remove all others that have no meaning here, with a warning."""
         anywhere = {spec.name for spec in ATTRIBUTES}
         for name in list(element.node.attrib):
             spec = find_attribute(element.name, name)
@@ -161,7 +165,7 @@ class _Loader:
                 del element.node.attrib[name]
             elif spec is None:
                 hint = nearest_hint(name, attribute_names(element.name)) or nearest_hint(name, anywhere)
-                element.fail_name(name, f"unknown attribute '{name}' of <{element.name}>{hint}")
+                self.context.drop_unknown(element, name, hint)
 
     # -- steps --------------------------------------------------------------------------------------
 

@@ -4,6 +4,8 @@ lxml decides whether the document is well-formed and what its attributes say. It
 only and decodes CDATA, while a message must leave with the bytes the file has. So this module finds tags
 and CDATA sections in the bytes, and hands lxml a skeleton in which comments, CDATA and the DOCTYPE are
 blanks (same length, same lines). A skeleton has no entity declarations, hence nothing to expand or fetch.
+It also has no XML declaration, and spells properly what SIPp reads and XML forbids: `<` and a lone `&` in
+the value of an attribute, attributes without a space between, an attribute given twice.
 """
 
 from __future__ import annotations
@@ -20,8 +22,12 @@ MAX_DEPTH = 64
 MAX_ELEMENTS = 200_000
 
 _DECLARATION = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._:-]+)["'][^>]*?\?>""")
-_START_TAG = re.compile(rb"""<([^\s<>/=!?"']+)((?:\s+[^\s<>/="']+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(/?)>""")
-_ATTRIBUTE = re.compile(rb"""\s+([^\s<>/="']+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')""")
+_ATTRIBUTE_TEXT = rb"""[^\s<>/="']+\s*=\s*(?:"[^"]*"|'[^']*')"""
+_START_TAG = re.compile(
+    rb"""<([^\s<>/=!?"']+)((?:\s+%b(?:\s*%b)*)?)\s*(/?)>""" % (_ATTRIBUTE_TEXT, _ATTRIBUTE_TEXT)
+)
+_ATTRIBUTE = re.compile(rb"""\s*([^\s<>/="']+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_LONE_AMPERSAND = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9]+|#x[0-9A-Fa-f]+);)")
 _END_TAG = re.compile(rb"</[^\s<>/]+\s*>")
 _DOCTYPE = re.compile(rb"""<!DOCTYPE(?:[^\[\]<>"']|"[^"]*"|'[^']*')*""")
 _NOT_NEWLINE = re.compile(rb"[^\n]")
@@ -44,8 +50,9 @@ class Source:
     """One scenario document: its bytes, the places in it, and the skeleton to parse.
 
     `file` is the name in error messages. `tags` are the start tags in document order, as far as the
-    document is well-formed. Raises ScenarioError for a document that is too large or too deep, is in an
-    encoding that is no superset of ASCII, or declares entities. `encoding` overrules the declaration.
+    document is well-formed; `remarks` are byte offsets with what to warn of there. Raises ScenarioError
+    for a document that is too large or too deep, is in an encoding that is no superset of ASCII, or
+    declares entities. `encoding` overrules the declaration.
     """
 
     def __init__(self, data: bytes, file: str, *, encoding: str | None = None) -> None:
@@ -53,9 +60,11 @@ class Source:
         self.data = data.removeprefix(_BOM)
         if len(data) > MAX_BYTES:
             raise self.error(None, f"larger than {MAX_BYTES >> 20} MiB, the limit for a scenario")
+        self.remarks: list[tuple[int, str]] = []
         self.encoding = encoding or self._find_encoding()
         self._line_starts: list[int] = []
         self.tags: list[Tag] = []
+        self._respelled: list[tuple[int, int, bytes]] = []
         self.skeleton = b""
         self._scan()
 
@@ -82,7 +91,11 @@ class Source:
         name = match.group(1).decode("ascii") if match else "UTF-8"
         try:
             if codecs.lookup(name).name.startswith(_ENCODINGS):
+                self.data.decode(name)
                 return name
+        except UnicodeDecodeError as error:
+            self.remarks.append((error.start, f"no {name} text, as the file says it is: taken as ISO-8859-1"))
+            return "ISO-8859-1"
         except LookupError:
             pass
         raise ScenarioError(
@@ -109,6 +122,10 @@ class Source:
                 skeleton[at:end] = _NOT_NEWLINE.sub(b" ", data[at:end])
             elif data.startswith(b"<?", at):
                 end = data.find(b"?>", at)
+                if at == 0 and end > 0:
+                    # the encoding is known by now, and a version is more than SIPp asks for
+                    end += 2
+                    skeleton[:end] = _NOT_NEWLINE.sub(b" ", data[:end])
             elif data.startswith(b"</", at):
                 match = _END_TAG.match(data, at)
                 end = match.end() if match and open_tags else -1
@@ -119,6 +136,8 @@ class Source:
             if end < 0:
                 break
             at = data.find(b"<", end)
+        for start, end, text in reversed(self._respelled):
+            skeleton[start:end] = text
         self.skeleton = bytes(skeleton)
 
     def _start_tag(self, at: int, open_tags: list[Tag]) -> int:
@@ -126,10 +145,7 @@ class Source:
         if match is None:
             return -1
         tag = Tag(at)
-        for attribute in _ATTRIBUTE.finditer(self.data, match.start(2), match.end(2)):
-            name = attribute.group(1).decode(self.encoding, "replace")
-            tag.name_offsets[name] = attribute.start(1)
-            tag.value_offsets[name] = attribute.start(2 if attribute.group(2) is not None else 3)
+        self._attributes(tag, *match.span(2))
         self.tags.append(tag)
         if len(self.tags) > MAX_ELEMENTS:
             raise self.error(at, f"more than {MAX_ELEMENTS} elements")
@@ -138,6 +154,23 @@ class Source:
             if len(open_tags) > MAX_DEPTH:
                 raise self.error(at, f"elements are nested deeper than {MAX_DEPTH}")
         return match.end()
+
+    def _attributes(self, tag: Tag, start: int, end: int) -> None:
+        """Take the places of a tag's attributes, and respell them where SIPp allows more than XML does."""
+        spelled = b""
+        for attribute in _ATTRIBUTE.finditer(self.data, start, end):
+            name = attribute.group(1).decode(self.encoding, "replace")
+            if name in tag.name_offsets:
+                self.remarks.append((attribute.start(1), f"'{name}' is given twice: the first one counts"))
+                continue
+            quote, value = (b'"', 2) if attribute.group(2) is not None else (b"'", 3)
+            tag.name_offsets[name] = attribute.start(1)
+            tag.value_offsets[name] = attribute.start(value)
+            text = _LONE_AMPERSAND.sub(b"&amp;", attribute.group(value)).replace(b"<", b"&lt;")
+            spelled += b" " + attribute.group(1) + b"=" + quote + text + quote
+        # as many lines as before, for the places that the parser reports
+        spelled += b"\n" * (self.data.count(b"\n", start, end) - spelled.count(b"\n"))
+        self._respelled.append((start, end, spelled))
 
     def _doctype_end(self, at: int) -> int:
         """End of a DOCTYPE that only names an external DTD (which is never read)."""

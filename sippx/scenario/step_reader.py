@@ -152,7 +152,7 @@ class StepReader:
         if optional not in (None, "true", "global", "false"):
             element.fail(f'optional="{optional}" is none of true, global and false', "optional")
         is_optional = optional in ("true", "global")
-        if element.get("advance_state") is not None and not is_optional:
+        if not element.boolean("advance_state", True) and not is_optional:
             element.fail_name("advance_state", "advance_state is allowed only for an optional <recv>")
         return RecvStep(
             **self._common(element),

@@ -382,8 +382,14 @@ def test_rtp_echo_is_compiled_and_listed() -> None:
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_unknown_attribute_of_an_action_is_refused(name: str) -> None:
-    assert f"unknown attribute 'nonsense' of <{name}>" in refused(f'<{name} nonsense="1"/>')
+def test_misspelt_attribute_of_an_action_is_refused(name: str) -> None:
+    assert f"unknown attribute 'asign_to' of <{name}>; did you mean 'assign_to'?" in refused(f'<{name} asign_to="1"/>')
+
+
+def test_attribute_of_an_action_that_is_like_no_other_is_ignored_with_a_warning() -> None:
+    scenario = load(with_action('<log message="m" xyzzy="1"/>'))
+    assert scenario.warnings[0].endswith("unknown attribute 'xyzzy' of <log> is ignored")
+    assert scenario.steps == load(with_action('<log message="m"/>')).steps
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in ACTIONS.values() if spec.attributes])

@@ -124,7 +124,7 @@ def test_init_without_jumps_makes_a_program() -> None:
         ("<pause/>", "<pause> is not allowed in <init>, only nop and label are"),
         ('<nop next="main"/>', "the label 'main' is not defined"),
         ('<label id="a"/><label id="a"/>', "the label 'a' is used twice"),
-        ("<nop nxt='a'/>", "unknown attribute 'nxt' of <nop>"),
+        ("<nop nxt='a'/>", "unknown attribute 'nxt' of <nop>; did you mean 'next'?"),
         ('<label id="a"><nop/></label>', "<nop> is not allowed in <label>"),
     ],
 )

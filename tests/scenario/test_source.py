@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -144,12 +145,49 @@ def test_external_dtd_is_neither_read_nor_needed() -> None:
     assert Scenario.from_string(text + PLAIN.replace(b"<nop/>", b'<recv request="A"/>')).steps
 
 
-@pytest.mark.parametrize("reference", ["&undeclared;", "&xxe;", "&amp"])
-def test_entity_reference_that_xml_does_not_define_is_refused(reference: str) -> None:
-    text = f'<!DOCTYPE scenario SYSTEM "sipp.dtd">\n<scenario name="{reference}"/>'
+def attribute_of(text: str) -> str:
+    """What the parser sees of the only attribute of <a>."""
+    skeleton = Source(f"<a {text}/>".encode(), "f").skeleton
+    (value,) = etree.fromstring(skeleton).attrib.values()
+    return str(value)
+
+
+@pytest.mark.parametrize("text", ["&undeclared;", "&xxe;", "&amp", "&", "a && b", "&&amp", "<sip:[^>]*>", "<b/>", "<!-- "])
+def test_what_xml_forbids_in_an_attribute_stands_for_itself(text: str) -> None:
+    assert attribute_of(f'x="{text}"') == text
+    assert attribute_of(f"x='{text}'") == text
+
+
+@given(st.text("<>&;'/= \tlgtamp#", max_size=12))
+def test_any_text_may_stand_between_quotes(text: str) -> None:
+    known = {"&amp;": "&", "&lt;": "<", "&gt;": ">"}
+    expected = re.sub("&(?:amp|lt|gt);", lambda match: known[match[0]], text).replace("\t", " ")
+    assert attribute_of(f'x="{text}"') == expected
+
+
+def test_attributes_need_no_space_between() -> None:
+    (tag,) = Source(b"<a x=\"1\"y='2' z=\"3\"/>", "f").tags
+    assert list(tag.name_offsets) == ["x", "y", "z"]
+    assert dict(etree.fromstring(Source(b"<a x=\"1\"y='2'/>", "f").skeleton).attrib) == {"x": "1", "y": "2"}
+
+
+def test_respelled_tags_keep_the_lines_behind_them() -> None:
     with pytest.raises(ScenarioError, match="invalid XML") as caught:
-        Scenario.from_string(text)
-    assert caught.value.line == 2
+        Scenario.from_string('<scenario>\n<nop\n display="<&"\n crlf="1"crlf="2"\n/>\n<nop></recv></scenario>')
+    assert caught.value.line == 6
+
+
+@pytest.mark.parametrize("declaration", ['<?xml encoding="UTF-8"?>', "<?xml?>", '<?xml version="9"?>'])
+def test_declaration_needs_no_version(declaration: str) -> None:
+    assert Scenario.from_string(declaration.encode() + b'<scenario><recv request="A"/></scenario>').steps
+
+
+@pytest.mark.parametrize("encoding", ["us-ascii", "UTF-8"])
+def test_text_that_is_not_in_its_encoding_is_taken_as_latin_1_with_a_warning(encoding: str) -> None:
+    data = f'<?xml version="1.0" encoding="{encoding}"?>\n'.encode()
+    scenario = Scenario.from_string(data + b'<scenario name="\xe9"><recv request="A"/></scenario>', name="t.xml")
+    assert scenario.description == "\u00e9"
+    assert scenario.warnings == (f"t.xml:2:17: no {encoding} text, as the file says it is: taken as ISO-8859-1",)
 
 
 def test_nesting_is_bounded() -> None:
