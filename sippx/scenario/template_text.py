@@ -21,6 +21,7 @@ MAX_FIELD = 100_000
 
 _OFFSET = re.compile(r"(.+?)([+-]\d+)\s*", re.DOTALL)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!%*_+`'~.-]+")
+_KEY_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9_-]*[A-Za-z0-9])?")
 _HEX_ESCAPE = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 _FIELD_NUMBER = re.compile(r"(\d+)([+-]\d+)?(?=[ \t]|$)")
 _PARAMETER = re.compile(rb'[ \t,]*([A-Za-z0-9_]+)=(?:"((?:\\.|[^"\\])*)"|([\x21\x23-\x7e][\x21-\x7e]*)?)')
@@ -200,7 +201,8 @@ class _Word:
         if known is None:
             names = [spec.name for spec in KEYWORDS.values() if not spec.is_prefix or spec.name in PARAMETERS]
             hint = nearest_hint(base, [*names, *keys])
-            self.fail(f"unknown keyword '[{word}]'" + (hint or _BRACKET_HINT))
+            key = f"; -key {base} VALUE gives it one" if _KEY_NAME.fullmatch(base) else ""
+            self.fail(f"unknown keyword '[{word}]'" + (hint or key + _BRACKET_HINT))
         name, argument = known
         spec = KEYWORDS.get(name)
         if spec is not None and spec.use == "media":

@@ -61,6 +61,7 @@ def test_media_keywords_are_refused_by_name(name: str, offset: str) -> None:
         ("[call_nmber]", "did you mean 'call_number'?"),
         ("[Service]", "did you mean 'service'?"),
         ("[1,2]", "write \\x5b for a bracket"),
+        ("[presentity]", "; -key presentity VALUE gives it one; write \\x5b for a bracket"),
         ("[last_]", "write \\x5b for a bracket"),
         ("[cseq+x]", "did you mean 'cseq'?"),
     ],
