@@ -266,7 +266,8 @@ class _Loader:
         self._check_unexpected(root)
         if not any(isinstance(step, SendStep | RecvStep) for step in self.steps):
             # as SIPp, which finds this out when it is about to run: not the code of a bad scenario
-            error = self.source.error(0, "the scenario neither sends nor receives: unable to tell client from server")
+            message = "the scenario neither sends nor receives: unable to tell client from server"
+            error = self.source.error(root.tag.offset, message)
             error.exit_code = EXIT_FATAL
             raise error
         return Scenario(

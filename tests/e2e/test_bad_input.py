@@ -38,7 +38,6 @@ OK = send("OPTIONS sip:a@b SIP/2.0", "Call-ID: [call_id]")
         pytest.param(xml("<![CDATA[ for ever"), "3:1", "CDATA", id="CDATA not closed"),
         pytest.param("<foo/>", "1:1", "scenario", id="wrong root"),
         pytest.param("<scenario/>", "1:1", "no steps", id="no steps"),
-        pytest.param(xml('<pause milliseconds="1"/>'), "2:1", "client", id="pauses only"),
         pytest.param(xml("<sned/>"), "3:1", "'send'", id="unknown element"),
         pytest.param(xml("  <recieve/>"), "3:3", "recieve", id="unknown element, indented"),
         pytest.param(xml('<recv respons="200"/>'), "3:7", "'response'", id="unknown attribute"),
@@ -104,6 +103,13 @@ def test_a_broken_scenario_is_refused_by_place_and_reason(
     line = sippx("-sf", "bad.xml", "127.0.0.1:9", "-m", 1, "-r", 100).assert_one_line_error(1)
     assert line.startswith(f"sippx: bad.xml:{place}"), line
     assert says in line
+
+
+def test_a_scenario_of_pauses_only_ends_as_with_sipp_by_255(sippx: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.xml").write_text(xml('<pause milliseconds="1"/>'))
+    line = sippx("-sf", "bad.xml", "127.0.0.1:9", "-m", 1).assert_one_line_error(255)
+    assert line.startswith("sippx: bad.xml:2:1"), line
+    assert "client" in line
 
 
 @pytest.mark.parametrize(
