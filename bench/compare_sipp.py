@@ -173,7 +173,8 @@ def run_pair(tool: Tool, rate: int, seconds: float, folder: Path, start_cpu_s: f
     _, uas_cpu_s = wait_cpu(uas.process, UAS_TIMEWAIT_S + 6)
     row, uas_row = last_row(folder / "uac.csv"), last_row(folder / "uas.csv")
     successful = int(row.get("SuccessfulCall(C)", 0))
-    elapsed_s = active_seconds(folder / "uac.csv", wall_s) - pair.call_s
+    # calls take call_s or a little less: no rate above the one offered comes of that
+    elapsed_s = max(active_seconds(folder / "uac.csv", wall_s) - pair.call_s, seconds * (pair.call_s > 0))
     return Outcome(
         offered=rate,
         rate=successful / elapsed_s if elapsed_s else 0.0,
