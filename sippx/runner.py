@@ -90,6 +90,7 @@ class Runner:
             self._refuse_unbuilt()
             self._program = Program(compile_scenario(scenario, self._bindings(local.bind_ip)))
             self._injection_tables = load_tables(options)
+            self._check_program()
             self._ring = TraceRing(_MESSAGE_RING_BYTES if options.trace_msg else _ERROR_RING_BYTES)
             self._engine = self._make_engine()
             self._layout = Layout.from_dict(self._engine.layout())
@@ -170,6 +171,23 @@ class Runner:
             except ValueError as error:
                 raise UsageError(f"{table.file}: {error}") from None
         return files
+
+    def _check_program(self) -> None:
+        """What the scenario asks of options and injection files that were not given so."""
+        spec, options = self._program.spec, self.options
+        if options.tdm_map is None and (spec.pieces["kind"] == codes.PieceKind.PIECE_TDM_CIRCUIT).any():
+            raise UsageError(f"{self.scenario.file}: [tdmmap] needs the option -tdmmap")
+        kinds = codes.ActionKind
+        for action in spec.actions:
+            if action["kind"] not in (kinds.ACTION_LOOKUP, kinds.ACTION_INSERT, kinds.ACTION_REPLACE):
+                continue
+            name = spec.injection_names[int(action["row"])]
+            where = f"{self.scenario.file}:{action['source_line']}"
+            if action["kind"] == kinds.ACTION_LOOKUP:
+                if name not in options.injection_indexes:
+                    raise UsageError(f"{where}: <lookup> needs an index of '{name}' (-infindex {name} COLUMN)")
+            elif self._injection_tables[name].n_virtual:
+                raise UsageError(f"{where}: nothing can be inserted into or replaced in the PRINTF file '{name}'")
 
     def _auth_uri(self) -> bytes:
         """The uri of [authentication]: -auth_uri, or the remote address."""
