@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from e2e.harness import free_port, is_bound, wait_until
 from interop.pairs import COMMANDS
@@ -135,6 +137,17 @@ def command_line(case: Case, tool: str, port: int, peer_port: int) -> list[str]:
     ]  # fmt: skip
 
 
+def start(words: list[str], folder: Path, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a tool. Where several threads start processes, exec was seen to fail with EFAULT once in a thousand."""
+    for attempt in range(3):
+        try:
+            return subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        except OSError as error:
+            if error.errno != errno.EFAULT or attempt == 2:
+                raise
+    raise AssertionError("not reached")
+
+
 def run_case(case: Case, tool: str, folder: Path) -> Run:
     """Run the case with the tool in this folder."""
     for name, text in case.files.items():
@@ -143,9 +156,7 @@ def run_case(case: Case, tool: str, folder: Path) -> Run:
     port = free_port(IP)
     began_s = time.monotonic()
     with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-        process = subprocess.Popen(
-            command_line(case, tool, port, peer.port), cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err
-        )
+        process = start(command_line(case, tool, port, peer.port), folder, out, err)
         try:
             if case.peer.opening:
                 wait_until(lambda: is_bound(port) or process.poll() is not None, "the tool's port", DEADLINE_S)
