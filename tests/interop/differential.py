@@ -138,7 +138,7 @@ def command_line(case: Case, tool: str, port: int, peer_port: int) -> list[str]:
 
 
 def start(words: list[str], folder: Path, out: IO[bytes], err: IO[bytes]) -> subprocess.Popen[bytes]:
-    """Start a tool. Where several threads start processes, exec was seen to fail with EFAULT once in a thousand."""
+    """Start a tool. Where several threads start processes, exec was once seen to fail with EFAULT."""
     for attempt in range(3):
         try:
             return subprocess.Popen(words, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
