@@ -63,6 +63,10 @@ class RunInfo:
     limit         open calls at most (-l), 0: no limit
     max_calls     calls in total (-m), None: no limit
     quit_level    0 runs, 1..10 waits for open calls, 11 and more aborts them
+    users         calls held open at a time (-users), None: calls by rate
+    target_rate   calls/s that are asked for now; 0 for a server and with -users
+    cpu_s         CPU time of the thread that runs the engine so far [s]
+    duration_s    when the run ends by itself (-timeout, stages) [s], None: not known
     """
 
     client: bool
@@ -84,6 +88,10 @@ class RunInfo:
     loss_enabled: bool = False
     auto_answer: bool = False
     last_error: str = ""
+    users: int | None = None
+    target_rate: float = 0.0
+    cpu_s: float = 0.0
+    duration_s: float | None = None
 
 
 def duration_text(ms: float) -> str:
