@@ -10,17 +10,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from sippx.options import ALL_OPTIONS, UNSUPPORTED_OPTIONS, OptionSpec  # noqa: E402
+from sippx.options import ALL_OPTIONS, REFUSED_OPTIONS, OptionSpec  # noqa: E402
 
 _INTRODUCTION = """\
 # Options
 
-Generated from the table in `sippx/options.py` by `python docs/generate_options.py`: change the table, not
+Generated from the table in `sippx/options` by `python docs/generate_options.py`: change the table, not
 this file.
 
 An option may be written with one dash or two; its value is the next word. A value may begin with a dash. Of
-an option given several times the last one counts, except for `-key`, which adds up, and `-sf`, `-sn` and the
-remote host, which are allowed once. `-h`, `-v` and `-sd` count at once: what follows them is not looked at.
+an option given several times the last one counts, except for those that add up (they say so), and `-sf`,
+`-sn` and the remote host, which are allowed once. `-h`, `-v` and `-sd` count at once: what follows them is
+not looked at.
 
 | value | is |
 |---|---|
@@ -37,15 +38,13 @@ Times are milliseconds there, and values that are not allowed raise `sippx.error
 def generate() -> str:
     """The whole text of docs/options.md."""
     parts = [_INTRODUCTION]
-    shown = [spec for spec in ALL_OPTIONS if spec.action != "ignore"]
-    for group, specs in groupby(shown, key=lambda spec: spec.group):
+    for group, specs in groupby(ALL_OPTIONS, key=lambda spec: spec.group):
         parts.append(f"\n## {group}\n\n| option | default | Python | what it does |\n|---|---|---|---|\n")
         parts.extend(_row(spec) for spec in specs)
-    parts.append("\n## Accepted without effect\n\nThey concern other transports than UDP with one socket:\n")
-    parts.append(_list(spec.flags[0] for spec in ALL_OPTIONS if spec.action == "ignore"))
     parts.append("\n## SIPp's options that this version refuses\n\n")
-    parts.append("They are known by name and end sippx with code 1:\n")
-    parts.append(_list(UNSUPPORTED_OPTIONS))
+    parts.append("They are known by name and end sippx with code 1, until what they need is built:\n\n")
+    for need, flags in groupby(REFUSED_OPTIONS, key=REFUSED_OPTIONS.__getitem__):
+        parts.append(f"- {need}: {_list(flags)}")
     return "".join(parts)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sippx.errors import StartError, UsageError
 
@@ -34,6 +34,10 @@ class LocalAddress:
     ip: str
     family: socket.AddressFamily
     bind_ip: str
+
+    def bound_to_itself(self) -> LocalAddress:
+        """The same address, to which sockets are bound (-bind_local)."""
+        return replace(self, bind_ip=self.ip)
 
 
 def bracketed(ip: str) -> str:

@@ -127,7 +127,7 @@ def _missing_argument(spec: OptionSpec) -> UsageError:
 def _parse_with_click(words: list[str]) -> Options:
     import click  # here, so that -h does not wait for it
 
-    specs = {_parameter_name(spec): spec for spec in ALL_OPTIONS if spec.action in ("set", "ignore")}
+    specs = {_parameter_name(spec): spec for spec in ALL_OPTIONS if spec.action == "set"}
     command = click.Command(
         "sippx",
         params=[_parameter(name, spec) for name, spec in specs.items()],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from sippx.options import ALL_OPTIONS, UNSUPPORTED_OPTIONS, OptionSpec
+from sippx.options import ALL_OPTIONS, REFUSED_OPTIONS, OptionSpec
 
 WIDTH = 80
 _TEXT_COLUMN = 26
@@ -87,17 +87,12 @@ def render_help() -> str:
     lines = [_USAGE]
     group = ""
     for spec in ALL_OPTIONS:
-        if spec.action == "ignore":
-            continue
         if spec.group != group:
             group = spec.group
             lines.append(f"\n{group}:")
         lines.extend(_option_lines(spec))
-    ignored = [spec.flags[0] for spec in ALL_OPTIONS if spec.action == "ignore"]
-    lines.append("\nAccepted without effect, because they concern other transports than UDP:")
-    lines.extend(_wrapped(" ".join(ignored), "  "))
     lines.append("\nOptions of SIPp that this version refuses:")
-    lines.extend(_wrapped(" ".join(UNSUPPORTED_OPTIONS), "  "))
+    lines.extend(_wrapped(" ".join(REFUSED_OPTIONS), "  "))
     lines.append(_KEYS_SIGNALS_CODES)
     return "\n".join(lines)
 

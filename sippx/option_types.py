@@ -18,6 +18,15 @@ TIME_MAX_MS = 2**53
 DEFAULT_BEHAVIORS = ("bye", "abortunexp", "pingreply")
 """Names that -default_behaviors switches; `all` and `none` stand for all and none of them."""
 
+ALL_BEHAVIORS = (*DEFAULT_BEHAVIORS, "cseq")
+"""`cseq` came to SIPp later: it has to be named."""
+
+CALL_ID_TYPES = ("default", "uuid", "uuid-compact", "random", "timestamp")
+_CALL_ID_TYPE_ALIASES = {
+    "format": "default", "legacy": "default", "uuidcompact": "uuid-compact", "uuid32": "uuid-compact",
+    "random-hex": "random", "time": "timestamp",
+}  # fmt: skip
+
 TDM_CIRCUITS_MAX = 1024
 
 _TDM_MAP = re.compile(r"\{(\d+)-(\d+)\}\{(\d+)\}\{(\d+)-(\d+)\}\{(\d+)-(\d+)\}")
@@ -102,14 +111,12 @@ def parse_behaviors(text: str) -> frozenset[str]:
     chosen: set[str] = set()
     for word in filter(None, text.split(",")):
         name = word[1:] if word.startswith(("+", "-")) else word
-        if name == "cseq":
-            raise ValueError("names cseq, a SIPp behavior that this version of sippx does not support yet")
-        if name not in (*DEFAULT_BEHAVIORS, "all", "none") or word == "-none":
-            raise ValueError(_unknown_behavior(word, ("all", "none", *DEFAULT_BEHAVIORS)))
+        if name not in (*ALL_BEHAVIORS, "all", "none") or word == "-none":
+            raise ValueError(_unknown_behavior(word, ("all", "none", *ALL_BEHAVIORS)))
         if name == "none":
             chosen.clear()
         elif word.startswith("-"):
-            chosen.difference_update(DEFAULT_BEHAVIORS if name == "all" else (name,))
+            chosen.difference_update(ALL_BEHAVIORS if name == "all" else (name,))
         else:
             chosen.update(DEFAULT_BEHAVIORS if name == "all" else (name,))
     return frozenset(chosen)
@@ -162,12 +169,20 @@ def parse_retransmission_check(text: str) -> str:
     raise ValueError("is no way to recognise retransmissions; use full or loose")
 
 
+def parse_call_id_type(text: str) -> str:
+    """One of CALL_ID_TYPES; SIPp's other names for them are allowed, in any case."""
+    name = _CALL_ID_TYPE_ALIASES.get(text.lower(), text.lower())
+    if name not in CALL_ID_TYPES:
+        raise ValueError(f"is no way to make Call-IDs; use {', '.join(CALL_ID_TYPES)}")
+    return name
+
+
 def _check_behaviors(value: Any) -> frozenset[str]:
     if isinstance(value, (str, Mapping)) or not isinstance(value, Iterable):
         raise TypeError
     names = frozenset(_check_string(name) for name in value)
-    for name in sorted(names.difference(DEFAULT_BEHAVIORS)):
-        raise ValueError(_unknown_behavior(name, DEFAULT_BEHAVIORS))
+    for name in sorted(names.difference(ALL_BEHAVIORS)):
+        raise ValueError(_unknown_behavior(name, ALL_BEHAVIORS))
     return names
 
 
@@ -247,11 +262,15 @@ TIME_S = ValueType(
 )
 STRING = ValueType("a string", "TEXT", str, _check_string)
 TRANSPORT = ValueType('"u1"', "MODE", parse_transport, _check_transport)
-BEHAVIORS = ValueType(f"a set of {', '.join(DEFAULT_BEHAVIORS)}", "LIST", parse_behaviors, _check_behaviors)
+BEHAVIORS = ValueType(f"a set of {', '.join(ALL_BEHAVIORS)}", "LIST", parse_behaviors, _check_behaviors)
 KEYS = ValueType("a mapping of strings to strings", "KEYWORD VALUE", str, _check_keys, n_arguments=2)
 KEYS_OF_VARIABLES = ValueType("a mapping of strings to strings", "VARIABLE VALUE", str, _check_keys, n_arguments=2)
 INDEXES = ValueType("a mapping of file names to columns", "FILE COLUMN", str, _check_indexes, n_arguments=2)
 PATHS = ValueType("a sequence of file names", "FILE", str, _check_strings, is_list=True)
+STRINGS = ValueType("a sequence of strings", "TEXT", str, _check_strings, is_list=True)
+CALL_ID_TYPE = ValueType(
+    "a way to make Call-IDs", "TYPE", parse_call_id_type, lambda v: parse_call_id_type(_check_string(v))
+)
 RETRANSMISSION_CHECK = ValueType(
     '"full" or "loose"', "HOW", parse_retransmission_check, lambda v: parse_retransmission_check(_check_string(v))
 )

@@ -18,11 +18,14 @@ LARGEST_BUFFER_BYTES = 32 * 1024 * 1024
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 
 
-def open_udp_socket(local: LocalAddress, port: int, buffer_size_bytes: int | None) -> socket.socket:
+def open_udp_socket(
+    local: LocalAddress, port: int, buffer_size_bytes: int | None, *, device: str | None = None
+) -> socket.socket:
     """A non-blocking UDP socket bound to `local.bind_ip`.
 
     port: 0 takes the first free one of 5060 to 5119, else any; buffer_size_bytes: None for the largest
-    possible. Raises AddressInUseError where the port is taken, StartError where it cannot be bound.
+    possible; device: the network device it is bound to, None for any. Raises AddressInUseError where the port
+    is taken, StartError where it cannot be bound.
     """
     try:
         sock = socket.socket(local.family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
@@ -31,6 +34,8 @@ def open_udp_socket(local: LocalAddress, port: int, buffer_size_bytes: int | Non
     try:
         if local.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if device is not None:
+            _bind_to_device(sock, device)
         _bind(sock, local, port)
         _set_buffers(sock, buffer_size_bytes)
     except BaseException:
@@ -38,6 +43,13 @@ def open_udp_socket(local: LocalAddress, port: int, buffer_size_bytes: int | Non
         raise
     sock.setblocking(False)
     return sock
+
+
+def _bind_to_device(sock: socket.socket, device: str) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+    except OSError as error:
+        raise StartError(f"-bind_to_device {device}: {error.strerror}") from None
 
 
 def _bind(sock: socket.socket, local: LocalAddress, port: int) -> None:

@@ -33,7 +33,10 @@ from sippx.options import FIELD_OPTIONS, Options
         ("-nd", Options(default_behaviors=frozenset())),
         ("-nd -default_behaviors bye", Options(default_behaviors=frozenset({"bye"}))),
         ("-default_behaviors all -nd", Options(default_behaviors=frozenset())),
-        ("-max_reconnect -1 -reconnect_close true -skip_rlimit", Options()),
+        (
+            "-max_reconnect -1 -reconnect_close false -skip_rlimit",
+            Options(max_reconnects=-1, reconnect_close=False, skip_rlimit=True),
+        ),
         ("-t u1", Options()),
         ("-s -m -m 2", Options(service="-m", max_calls=2)),
         ("-s -- -cid_str --x=y", Options(service="--", call_id_format="--x=y")),
@@ -75,7 +78,7 @@ def test_texts_arrive_as_they_are(service: str, value: str) -> None:
         ("-sf a -sn uac", "only one scenario is allowed"),
         ("one two", "REMOTE_HOST[:PORT] is allowed once, and there are 'one' and 'two'"),
         ("-zork", "unknown option '-zork'"),
-        ("-rsa x", "-rsa is a SIPp option that this version of sippx does not support yet"),
+        ("-mb x", "-mb is a SIPp option that needs media, which this version of sippx does not have yet"),
         ("-h stat", "-h stat is SIPp's help on statistics"),
     ],
 )

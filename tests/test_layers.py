@@ -39,7 +39,7 @@ PYTHON_RULES = {
     # package or module -> prefixes below sippx it may import
     "errors": set(),
     "option_types": {"errors"},
-    "options": {"errors", "option_types"},
+    "options": {"errors", "option_types", "options"},
     "help_text": {"options", "option_types"},
     "command_line": {"errors", "options", "option_types"},
     "addresses": {"errors"},
@@ -52,8 +52,8 @@ PYTHON_RULES = {
     "report": {"report", "errors"},
     "result": {"errors", "report"},
     "runner": {
-        "_core", "addresses", "commands", "control", "errors", "injection", "options", "rate", "report", "result", "scenario",
-        "sockets",
+        "_core", "addresses", "commands", "control", "errors", "injection", "options", "rate", "report", "result", "runner",
+        "scenario", "sockets",
     },
     "cli": {"command_line", "errors", "options", "help_text", "runner", "scenario"},
     "__main__": {"cli"},

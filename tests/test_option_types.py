@@ -15,6 +15,7 @@ from sippx.option_types import (
     TIME_MAX_MS,
     parse_behaviors,
     parse_bool,
+    parse_call_id_type,
     parse_float,
     parse_integer,
     parse_time_ms,
@@ -122,13 +123,28 @@ def test_behaviors_are_switched_from_left_to_right(words: list[str]) -> None:
     assert parse_behaviors(",".join(words)) == {name for name, is_on in on.items() if is_on}
 
 
+def test_cseq_is_on_where_it_is_named() -> None:
+    assert parse_behaviors("all,cseq") == {*DEFAULT_BEHAVIORS, "cseq"}
+    assert parse_behaviors("cseq,-all") == set()
+
+
+@pytest.mark.parametrize("text", ["uuid32", "UUID-Compact", "uuidcompact"])
+def test_a_call_id_type_has_several_names(text: str) -> None:
+    assert parse_call_id_type(text) == "uuid-compact"
+
+
+def test_an_unknown_call_id_type_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="use default, uuid, uuid-compact, random, timestamp"):
+        parse_call_id_type("serial")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
         ("zork", "unknown default behavior 'zork'; use all, none, bye, abortunexp, pingreply"),
         ("all,+-bye", "unknown default behavior '+-bye'"),
         ("-none", "unknown default behavior '-none'"),
-        ("all,cseq", "cseq, a SIPp behavior that this version of sippx does not support"),
+        ("-cseqs", "unknown default behavior '-cseqs'"),
     ],
 )
 def test_an_unknown_behavior_is_named(text: str, complaint: str) -> None:

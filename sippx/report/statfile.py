@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import IO
 
-from sippx.report.flow import Measures
+from sippx.report.flow import Measures, RunInfo
 from sippx.report.snapshot import Snapshot
 from sippx.report.stamps import clock_text, duration_stamp, wall_stamp
 
@@ -126,17 +126,37 @@ def number_text(value: float) -> str:
 
 
 class StatFile:
-    """An open -trace_stat file. A write that fails ends the file, never the run: see `failure`."""
+    """An open -trace_stat file, a Reporter. A write that fails ends the file, never the run: see `failure`."""
 
-    def __init__(self, path: Path, measures: Measures, *, delimiter: str = ";") -> None:
+    def __init__(self, path: Path, measures: Measures, *, delimiter: str = ";", period_ms: int = 0) -> None:
         """Create the file and write the header; raises OSError when it cannot be created."""
         self.path = path
+        self.period_ms = period_ms
         self.failure: OSError | None = None
         self._measures = measures
         self._delimiter = delimiter
         self._previous: Snapshot | None = None
         self._file: IO[str] | None = path.open("w", encoding="utf-8", newline="")
         self._write_line(header_line(measures, delimiter))
+
+    @property
+    def notes(self) -> list[str]:
+        """Why the file is incomplete, where it is."""
+        return [f"'{self.path}' is incomplete ({self.failure.strerror})"] if self.failure else []
+
+    def begin(self, total: Snapshot, info: RunInfo) -> None:
+        """The first row."""
+        self.report(total, info)
+
+    def report(self, total: Snapshot, info: RunInfo) -> None:
+        """A row; TargetRate is the number of users with -users."""
+        self.write(total, info.rate if info.users is None else info.users)
+
+    def end(self, total: Snapshot, info: RunInfo) -> None:
+        """The last row, twice, as SIPp writes it: at the end of its loop and of its process."""
+        self.report(total, info)
+        self.report(total, info)
+        self.close()
 
     def write(self, total: Snapshot, target_rate: float) -> None:
         """Append a row for this moment; its period began with the previous row or the run."""
