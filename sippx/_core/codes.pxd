@@ -92,7 +92,8 @@ cpdef enum PieceKind:
     PIECE_TIMESTAMP              # [timestamp]: local date TAB time TAB epoch
     PIECE_DATE                   # [date]: RFC 3261 20.17
     PIECE_AUTO_MEDIA_PORT        # [auto_media_port] + offset; arg = base media port
-    PIECE_RANDOM                 # %r of -cid_str: random decimal integer
+    PIECE_RANDOM                 # %r of -cid_str, -cid_type: random text, arg = RandomText
+    PIECE_WALL_US                # -cid_type timestamp: microseconds since the epoch
     # from here on what needs more of a call than its render context: see expand.pxd
     PIECE_VARIABLE               # [$name]: offset = variable
     PIECE_FIELD                  # [fieldN]: arg = injection file, offset = N; off, len: rows of the pieces of line=""
@@ -106,6 +107,13 @@ cpdef enum PieceKind:
     PIECE_USER_ID                # [userid]
     PIECE_USERS                  # [users]
     N_PIECE_KINDS
+
+cpdef enum RandomText:
+    RANDOM_DECIMAL               # 31 bits as a decimal integer
+    RANDOM_HEX                   # 128 bits as 32 digits
+    RANDOM_UUID                  # RFC 9562 version 4, 36 characters
+    RANDOM_UUID_COMPACT          # the same without dashes
+    N_RANDOM_TEXTS
 
 cpdef enum PauseKind:
     PAUSE_FIXED                  # p0 ms

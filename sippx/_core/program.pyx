@@ -221,6 +221,8 @@ cdef class Program:
                 raise ValueError(f"pieces[{i}].arg: header id {p.arg} unknown")
             if p.len == 0:
                 raise ValueError(f"pieces[{i}]: header without a name")
+        if p.kind == PIECE_RANDOM and p.arg >= N_RANDOM_TEXTS:
+            raise ValueError(f"pieces[{i}].arg: random text {p.arg} unknown")
 
     cdef _check_pause(self, uint32_t i):
         cdef pause_t* p = &self.p.pauses[i]

@@ -5,6 +5,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memchr, memcpy, memset
 
 from sippx._core.bits cimport BYTES_READABLE_PAST_END, copy_wild, likely, unlikely
+from sippx._core.clock cimport wall_ns
 from sippx._core.codes cimport *
 from sippx._core.hash cimport random_u64
 from sippx._core.message cimport (
@@ -158,6 +159,40 @@ cdef void put_len(char* at, char* start, char* end, int32_t offset, const char* 
     memcpy(at, text, 5)
 
 
+cdef char* put_hex(char* out, uint64_t bits, uint32_t n_digits) noexcept nogil:
+    """The highest n_digits hexadecimal digits of bits."""
+    cdef uint32_t i
+    for i in range(n_digits):
+        out[i] = (b"0123456789abcdef")[bits >> 60]
+        bits <<= 4
+    return out + n_digits
+
+
+cdef char* put_random(char* out, uint64_t* state, uint32_t form) noexcept nogil:
+    """Random text, at most 36 bytes (RandomText)."""
+    cdef uint64_t high, low
+    cdef bint dashes = form == RANDOM_UUID
+    if form == RANDOM_DECIMAL:
+        return put_decimal(out, random_u64(state) >> 33)
+    high = random_u64(state)
+    low = random_u64(state)
+    if form != RANDOM_HEX:
+        # RFC 9562 5.4: version 4, variant 10
+        high = high & 0xFFFFFFFFFFFF0FFFULL | 0x4000ULL
+        low = low & 0x3FFFFFFFFFFFFFFFULL | 0x8000000000000000ULL
+    out = put_hex(out, high, 8)
+    if not dashes:
+        return put_hex(put_hex(out, high << 32, 8), low, 16)
+    out[0] = c'-'
+    out = put_hex(out + 1, high << 32, 4)
+    out[0] = c'-'
+    out = put_hex(out + 1, high << 48, 4)
+    out[0] = c'-'
+    out = put_hex(out + 1, low, 4)
+    out[0] = c'-'
+    return put_hex(out + 1, low << 16, 12)
+
+
 cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const char* pool, render_ctx_t* ctx,
                              char* out, uint32_t cap) noexcept nogil:
     cdef char* start = out
@@ -241,7 +276,9 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
         elif kind == PIECE_AUTO_MEDIA_PORT:
             out = put_signed(out, <int64_t> p.arg + <int64_t> ((4 * (ctx.call_number - 1)) % 10000) + p.offset)
         elif kind == PIECE_RANDOM:
-            out = put_decimal(out, random_u64(ctx.random_state) >> 33)
+            out = put_random(out, ctx.random_state, p.arg)
+        elif kind == PIECE_WALL_US:
+            out = put_decimal(out, wall_ns() // 1000)
         elif kind == PIECE_AUTHENTICATION:
             ctx.auth_at = out
             ctx.auth_piece = p
@@ -291,6 +328,8 @@ def render(pieces not None, bytes pool not None, *, uint64_t call_number=1, byte
             raise ValueError(f"piece {i}: kind or literal range out of bounds")
         if rows[i].kind == PIECE_LAST_HEADER and rows[i].arg >= N_HEADER_IDS:
             raise ValueError(f"piece {i}: no such header id")
+        if rows[i].kind == PIECE_RANDOM and rows[i].arg >= N_RANDOM_TEXTS:
+            raise ValueError(f"piece {i}: no such random text")
     memset(&ctx, 0, sizeof(ctx))
     ctx.call_id = span_of(padded_call_id, <uint32_t> len(call_id))
     ctx.peer_tag = span_of(padded_tag, <uint32_t> len(peer_tag))

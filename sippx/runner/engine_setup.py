@@ -64,6 +64,7 @@ def make_bindings(options: Options, place: Place) -> Bindings:
         pause_ms=options.pause_ms,
         recv_timeout_ms=options.recv_timeout_ms,
         call_id_format=options.call_id_format,
+        call_id_type=options.call_id_type,
         keys=options.keys,
         sipp_version=_version(),
         retransmissions_enabled=options.retransmissions,

@@ -36,6 +36,8 @@ class Bindings:
     """Timeout of a `<recv>` that names none (-recv_timeout); 0 waits for ever."""
     call_id_format: str = "%u-%p@%s"
     """-cid_str: %u call number, %p process id, %s local address, %r random integer, %% a percent sign."""
+    call_id_type: str = "default"
+    """-cid_type: default (by call_id_format), uuid, uuid-compact, random, timestamp."""
     keys: Mapping[str, str] = field(default_factory=dict)
     """-key NAME VALUE; must hold every name the scenario was loaded with."""
     users: int = -1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sippx._core.codes import HeaderId, PieceKind
+from sippx._core.codes import HeaderId, PieceKind, RandomText
 from sippx.scenario.bindings import Bindings
 from sippx.scenario.keywords import HEADER_IDS, KEY, KEYWORDS, PARAMETERS, ParameterSpec
 from sippx.scenario.model import Keyword, Literal, Template, Variable
@@ -106,9 +106,11 @@ def _without_routes(template: Template) -> Template:
 
 
 def call_id_pieces(bindings: Bindings) -> list[Piece]:
-    """Pieces of a new call's Call-ID by -cid_str; an unknown %x is a percent sign, as in SIPp."""
+    """Pieces of a new call's Call-ID by -cid_type and -cid_str; an unknown %x is a percent sign, as in SIPp."""
     pieces: list[Piece] = []
     local_ip = bindings.local_ip.removeprefix("[").removesuffix("]")
+    if bindings.call_id_type != "default":
+        return _merge([*_call_id_of_type(bindings), _literal(f"@{local_ip}")])
     characters = iter(bindings.call_id_format)
     for character in characters:
         if character != "%":
@@ -122,6 +124,18 @@ def call_id_pieces(bindings: Bindings) -> list[Piece]:
         else:
             pieces.append(_literal({"p": str(bindings.pid), "s": local_ip}.get(code, "%")))
     return _merge(_without_empty(pieces))
+
+
+def _call_id_of_type(bindings: Bindings) -> list[Piece]:
+    """What stands before the @ of a Call-ID that does not follow -cid_str."""
+    number = Piece(PieceKind.PIECE_CALL_NUMBER)
+    if bindings.call_id_type == "uuid":
+        return [Piece(PieceKind.PIECE_RANDOM, arg=RandomText.RANDOM_UUID)]
+    if bindings.call_id_type == "uuid-compact":
+        return [Piece(PieceKind.PIECE_RANDOM, arg=RandomText.RANDOM_UUID_COMPACT)]
+    if bindings.call_id_type == "random":
+        return [number, _literal("-"), Piece(PieceKind.PIECE_RANDOM, arg=RandomText.RANDOM_HEX)]
+    return [Piece(PieceKind.PIECE_WALL_US), _literal("-"), number, _literal(f"-{bindings.pid}")]
 
 
 def _without_empty(pieces: list[Piece]) -> list[Piece]:

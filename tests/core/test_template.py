@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from core.messages import INVITE
 from reference.render import CallValues, render_pieces, render_step
 from reference.sip_message import parse_message
-from sippx._core.codes import HeaderId, PieceKind, StepKind
+from sippx._core.codes import HeaderId, PieceKind, RandomText, StepKind
 from sippx._core.tables import PIECE_DTYPE
 from sippx._core.template import render
 from sippx.scenario import Bindings, Scenario, compile_scenario
@@ -27,7 +28,10 @@ CLOCKLESS = [
     kind
     for kind in PieceKind
     if kind < PieceKind.PIECE_VARIABLE
-    and kind not in (PieceKind.PIECE_TIMESTAMP, PieceKind.PIECE_DATE, PieceKind.PIECE_RANDOM)
+    and kind
+    not in (
+        PieceKind.PIECE_TIMESTAMP, PieceKind.PIECE_DATE, PieceKind.PIECE_RANDOM, PieceKind.PIECE_WALL_US
+    )
 ]
 
 
@@ -105,3 +109,32 @@ def test_ranges_outside_the_pool_are_refused() -> None:
     rows = np.array([(PieceKind.PIECE_LITERAL, 0, 0, 1, 10, 0)], dtype=PIECE_DTYPE)
     with pytest.raises(ValueError, match="out of bounds"):
         render(rows, b"short")
+
+
+@pytest.mark.parametrize(
+    ("form", "pattern"),
+    [
+        (RandomText.RANDOM_DECIMAL, rb"\d{1,10}"),
+        (RandomText.RANDOM_HEX, rb"[0-9a-f]{32}"),
+        (RandomText.RANDOM_UUID, rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"),
+        (RandomText.RANDOM_UUID_COMPACT, rb"[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}"),
+    ],
+)
+def test_random_texts_have_their_form_and_differ(form: RandomText, pattern: bytes) -> None:
+    row = (PieceKind.PIECE_RANDOM, 0, form, 0, 0, 0)
+    found = render(np.array([row] * 3, dtype=PIECE_DTYPE), b"")
+    assert found is not None
+    match = re.fullmatch(rb"(%s)(%s)(%s)" % (pattern, pattern, pattern), found)
+    assert match is not None
+    assert len(set(match.groups())) == 3
+
+
+def test_an_unknown_random_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such random text"):
+        render(np.array([(PieceKind.PIECE_RANDOM, 0, RandomText.N_RANDOM_TEXTS, 0, 0, 0)], dtype=PIECE_DTYPE), b"")
+
+
+def test_wall_clock_microseconds_are_now() -> None:
+    before = time.time_ns() // 1000
+    found = render(np.array([(PieceKind.PIECE_WALL_US, 0, 0, 0, 0, 0)], dtype=PIECE_DTYPE), b"")
+    assert found is not None and before <= int(found) <= time.time_ns() // 1000

@@ -164,6 +164,23 @@ def test_call_id_follows_the_format(format_: str, expected: bytes) -> None:
     assert render_range(spec, spec.call_id_pieces, CallValues(call_number=5, random=77)) == expected
 
 
+@pytest.mark.parametrize(
+    ("type_", "kinds"),
+    [
+        ("uuid", ["RANDOM", "LITERAL"]),
+        ("uuid-compact", ["RANDOM", "LITERAL"]),
+        ("random", ["CALL_NUMBER", "LITERAL", "RANDOM", "LITERAL"]),
+        ("timestamp", ["WALL_US", "LITERAL", "CALL_NUMBER", "LITERAL"]),
+    ],
+)
+def test_call_ids_of_a_type_end_in_the_local_address(type_: str, kinds: list[str]) -> None:
+    spec = compiled('<recv request="A"/>', call_id_type=type_, pid=42, local_ip="[::1]", local_ip_type="6")
+    first, n = spec.call_id_pieces
+    rows = spec.pieces[first : first + n]
+    assert [PieceKind(int(row["kind"])).name.removeprefix("PIECE_") for row in rows] == kinds
+    assert spec.pool[rows[-1]["off"] :][: rows[-1]["len"]].endswith(b"@::1")
+
+
 def test_server_ip_is_the_bound_address_or_any() -> None:
     for options, expected in (
         ({}, "0.0.0.0"),
