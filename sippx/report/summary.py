@@ -11,7 +11,7 @@ from sippx.report.snapshot import Histogram, Snapshot
 from sippx.report.stamps import ms_text
 
 FAILURE_PREFIX = "failed_"
-_FAILURE_TOTAL = "failed_calls"
+FAILURE_TOTAL = "failed_calls"
 
 # Shown when not zero: what happened on the way, and what says that this side or the network was too slow.
 _EVENTS = (
@@ -52,9 +52,9 @@ def failure_causes(total: Snapshot) -> dict[str, int]:
     causes = {
         name.removeprefix(FAILURE_PREFIX).replace("_", " "): count
         for name, count in total.counters().items()
-        if name.startswith(FAILURE_PREFIX) and name != _FAILURE_TOTAL and count
+        if name.startswith(FAILURE_PREFIX) and name != FAILURE_TOTAL and count
     }
-    other = total.counter(_FAILURE_TOTAL) - sum(causes.values())
+    other = total.counter(FAILURE_TOTAL) - sum(causes.values())
     if other > 0:
         causes["other"] = other
     return dict(sorted(causes.items(), key=lambda item: -item[1]))
