@@ -48,7 +48,7 @@ def _main(words: list[str]) -> int:
         return EXIT_INFORMATION
     from sippx.runner import run_command
 
-    return run_command(scenario, request)
+    return run_command(scenario, request, ["sippx", *words])
 
 
 def _load_scenario(options: Options) -> Scenario:

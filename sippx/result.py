@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from sippx.errors import EXIT_FAILED_CALLS, EXIT_NO_CALLS, EXIT_OK
+from sippx.errors import EXIT_FAILED_CALLS, EXIT_NO_CALLS, EXIT_OK, EXIT_THRESHOLD
 from sippx.report.summary import Side, failure_causes, summary_lines
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from sippx.report.flow import Measures
     from sippx.report.snapshot import Histogram, Snapshot
+    from sippx.report.threshold import ThresholdResult
+    from sippx.report.watchdog import Finding
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,9 @@ class Result:
     cpu_s      CPU time (user and system) of the thread that ran the engine
     timed_out  the run was cut short by -timeout
     stop_reason  what the scenario ended the run with: "graceful", "now" (int_cmd), "error", else ""
+    thresholds   what became of each of `Options.thresholds`
+    timeline     the run over time, a list of values for each name, as in the JSON file
+    findings     when the load generator itself was the bottleneck
     """
 
     scenario_name: str
@@ -35,6 +41,9 @@ class Result:
     cpu_s: float
     timed_out: bool = False
     stop_reason: str = ""
+    thresholds: tuple[ThresholdResult, ...] = ()
+    timeline: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def counters(self) -> dict[str, int]:
@@ -93,14 +102,33 @@ class Result:
 
     @property
     def exit_code(self) -> int:
-        """What the command exits with: 0, 1 with failed calls, 97 for a time-out without any call ended."""
+        """What the command exits with.
+
+        98 when a threshold is not met, 1 with failed calls, 97 for a time-out without any call ended, else 0.
+        A threshold about failed or successful calls takes the place of "no call may fail".
+        """
+        return self._verdict[0]
+
+    @property
+    def reason(self) -> str:
+        """Why the exit code is what it is."""
+        return self._verdict[1]
+
+    @property
+    def _verdict(self) -> tuple[int, str]:
+        failed = f"{self.n_failed:,} of {self.total.counter('calls_ended'):,} calls failed"
+        unmet = [result.threshold.text for result in self.thresholds if not result.is_met]
         if self.stop_reason == "now":
-            return EXIT_NO_CALLS
-        if self.n_failed:
-            return EXIT_FAILED_CALLS
+            return EXIT_NO_CALLS, "the scenario ended the run at once"
+        if unmet:
+            return EXIT_THRESHOLD, f"not met: {', '.join(unmet)}"
+        if self.n_failed and not any(result.judges_failures for result in self.thresholds):
+            return EXIT_FAILED_CALLS, failed
         if self.timed_out and not self.n_successful:
-            return EXIT_NO_CALLS
-        return EXIT_OK
+            return EXIT_NO_CALLS, "the time was over before any call had ended"
+        if self.n_failed:
+            return EXIT_OK, f"{failed}, which the thresholds allow"
+        return EXIT_OK, "no call failed" if self.n_calls else "there were no calls"
 
     def summary(self) -> str:
         """The run as a few lines of text."""

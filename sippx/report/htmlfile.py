@@ -54,8 +54,8 @@ def page_text(outcome: Outcome) -> str:
     )}  # fmt: skip
     parts |= {
         "policy": _policy(parts),
-        "generator": escape(f"sippx {outcome.version}"),
-        "title": escape(f"{_verdict(outcome)}: {outcome.scenario_name} - sippx"),
+        "generator": _text(f"sippx {outcome.version}"),
+        "title": _text(f"{_verdict(outcome)}: {outcome.scenario_name} - sippx"),
         "body": "\n".join(chain.from_iterable(section(outcome) for section in _SECTIONS)),
         "data": _embedded(data),
     }
@@ -118,10 +118,11 @@ def _table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[object
 
 
 _NUM = ' class="num"'
+_NONE = "\u2013"
 
 
 def _percent(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.4g} %" if whole else "–"
+    return f"{100 * part / whole:.4g} %" if whole else _NONE
 
 
 # ---- the sections, from top to bottom ----------------------------------------------------------------
@@ -183,9 +184,9 @@ def _thresholds(outcome: Outcome) -> Iterator[str]:
     yield "<section><h2>Thresholds</h2>"
     rows = [
         (
-            _Html(f'<code class="exact">{escape(result.threshold.text)}</code>'
-                  f'<br><span class="note">{escape(result.threshold.metric.meaning)}</span>'),
-            _Html(f'<span class="is-{"passed" if result.is_met else "failed"}">{escape(result.verdict)}</span>'),
+            _Html(f'<code class="exact">{_text(result.threshold.text)}</code>'
+                  f'<br><span class="note">{_text(result.threshold.metric.meaning)}</span>'),
+            _Html(f'<span class="is-{"passed" if result.is_met else "failed"}">{_text(result.verdict)}</span>'),
             result.measured_text or result.reason,
         )
         for result in outcome.thresholds
@@ -197,13 +198,15 @@ def _thresholds(outcome: Outcome) -> Iterator[str]:
 def _findings(outcome: Outcome) -> Iterator[str]:
     yield "<section><h2>Load generator</h2>"
     if not outcome.findings:
-        yield '<p class="muted">The generator itself was not limited: the figures are those of the other side.</p></section>'
+        yield '<p class="muted">The generator itself was not limited: the figures are those of the other side.</p>'
+        yield "</section>"
         return
     yield '<div class="limited"><p>The generator itself was limited at times: figures of these may not be those of ' \
           "the system under test.</p><ul>"
     for finding in outcome.findings:
         span = f"{finding.from_s:,.0f} s to {finding.to_s:,.0f} s"
-        yield f"<li>{span}: {_text(finding.text)} <span class=\"note\">({_text(KINDS[finding.kind].advice)})</span></li>"
+        advice = f'<span class="note">({_text(KINDS[finding.kind].advice)})</span>'
+        yield f"<li>{span}: {_text(finding.text)} {advice}</li>"
     yield "</ul></div></section>"
 
 
@@ -214,8 +217,9 @@ def _charts(outcome: Outcome) -> Iterator[str]:
         return
     point_s = outcome.timeline["point_s"]
     merged = "" if point_s <= 1 else f" A point covers up to {point_s:g} s."
-    yield f'<p class="note screen-only">All charts share the time axis. Drag to zoom, double-click for the whole run.{merged}</p>'
-    yield '<div class="charts" id="charts"><noscript>The charts need JavaScript; all figures are below.</noscript></div>'
+    yield '<p class="note screen-only">All charts share the time axis. Drag to zoom, double-click for the whole run.'
+    yield f"{merged}</p>"
+    yield '<div class="charts" id="charts"><noscript>The charts need JavaScript; figures are below.</noscript></div>'
     yield '<details id="points"><summary>The points as a table</summary><div class="panel scroll"><table><thead><tr>'
     columns = [*_POINT_COLUMNS]
     for name in outcome.measures.rtd_names:
@@ -295,7 +299,7 @@ def _figures(outcome: Outcome) -> Iterator[str]:
 
 def _counter_name(name: str) -> _Html:
     meaning = COUNTERS.get(name, ("", ""))[0]
-    return _Html(f"<code>{escape(name)}</code> <span class=\"note\">{escape(meaning)}</span>")
+    return _Html(f"<code>{_text(name)}</code> <span class=\"note\">{_text(meaning)}</span>")
 
 
 def _time_row(name: str, histogram: Histogram) -> tuple[object, ...]:
@@ -319,17 +323,17 @@ def _options(outcome: Outcome) -> Iterator[str]:
 
 def _option_table(options: Iterable[OptionValue]) -> str:
     rows = [
-        (_Html(f"<code>{escape(option.flag)}</code>"), _value_text(option.value), _Html(f"<code>{option.name}</code>"))
+        (_Html(f"<code>{_text(option.flag)}</code>"), _Html(f"<code>{option.name}</code>"), _value_text(option.value))
         for option in options
     ]
-    return _table("", ("option", "value", "Python"), rows, n_text=3)
+    return _table("", ("option", "Python", "value"), rows, n_text=3)
 
 
 def _value_text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None:
-        return "–"
+        return _NONE
     if isinstance(value, dict):
         return ", ".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, list | tuple | set | frozenset):
@@ -340,7 +344,8 @@ def _value_text(value: Any) -> str:
 def _foot(outcome: Outcome) -> Iterator[str]:
     warnings = outcome.total.counter("warnings")
     if warnings:
-        yield f'<section><h2>Warnings</h2><p>{warnings:,}, the last: {_text(outcome.last_warning or "–")}</p></section>'
+        last = _text(outcome.last_warning or _NONE)
+        yield f"<section><h2>Warnings</h2><p>{warnings:,}, the last: {last}</p></section>"
     file = f", scenario {outcome.scenario_file}" if outcome.scenario_file else ""
     yield f"<footer>sippx {_text(outcome.version)}{_text(file)}. The data of this page is JSON in its element " \
           "<code>sippx-data</code>, as --json writes it but for the buckets.</footer>"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lxml import etree
 
+from sippx.errors import EXIT_FAILED_CALLS, EXIT_THRESHOLD
 from sippx.report.jsonfile import iso_time
 from sippx.report.outcome import Outcome
 
@@ -56,7 +57,8 @@ def _cases(outcome: Outcome) -> Iterator[_Case]:
     causes = "\n".join(f"{cause}: {count}" for cause, count in outcome.failures.items())
     yield _Case("run completed", *(() if _is_complete(outcome) else (
         f"exit code {outcome.exit_code}: {outcome.reason}",)))  # fmt: skip
-    yield _Case("no failed calls", f"{n_failed} calls failed" if n_failed else "", causes)
+    if not any(result.judges_failures for result in outcome.thresholds):
+        yield _Case("no failed calls", f"{n_failed} calls failed" if n_failed else "", causes)
     for result in outcome.thresholds:
         found = f"measured {result.measured_text}" if result.measured is not None else f"no data: {result.reason}"
         yield _Case(f"threshold {result.threshold.text}", "" if result.is_met else found, result.line())
@@ -65,7 +67,7 @@ def _cases(outcome: Outcome) -> Iterator[_Case]:
 def _is_complete(outcome: Outcome) -> bool:
     """True unless the exit code says more than the other test cases do."""
     explained = outcome.total.counter("failed_calls") or not all(result.is_met for result in outcome.thresholds)
-    return outcome.exit_code == 0 or (bool(explained) and outcome.exit_code in (1, 98))
+    return outcome.exit_code == 0 or (bool(explained) and outcome.exit_code in (EXIT_FAILED_CALLS, EXIT_THRESHOLD))
 
 
 def _properties(outcome: Outcome) -> dict[str, str]:

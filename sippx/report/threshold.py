@@ -32,6 +32,8 @@ OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
     "!=": operator.ne,
 }
 
+_ABOUT_FAILURES = frozenset({"failed", "failed_calls", "successful", "successful_calls"})
+
 _GRAMMAR = re.compile(
     r"\s*(?P<metric>[^<>=!]*?)\s*(?P<op><=|>=|==|!=|<|>)\s*"
     r"(?P<value>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?P<unit>(?!abort\b)[A-Za-z%]*)(?P<abort>\s+abort)?\s*"
@@ -107,6 +109,11 @@ class ThresholdResult:
     def is_met(self) -> bool:
         """True when the condition held."""
         return self.verdict == "passed"
+
+    @property
+    def judges_failures(self) -> bool:
+        """True when the threshold says how many calls may fail, so that one alone is no failure of the run."""
+        return self.threshold.metric.name in _ABOUT_FAILURES
 
     def line(self) -> str:
         """The result in one line."""

@@ -18,6 +18,8 @@ _CPU_LIMIT = 0.95
 _ON_TIME_LIMIT = 0.95
 _MIN_ASKED = 20.0
 """Below so many calls a period, one more or less says nothing about the rate."""
+_MIN_LATE = 10
+_LATE_SHARE = 0.01
 _JOIN_GAP_NS = 1_500_000_000
 """Findings of one kind with less time between them are one."""
 
@@ -94,12 +96,14 @@ class GeneratorWatch:
         self._counts = dict.fromkeys(_COUNTERS, 0)
         self._at_ns = 0
         self._cpu_s = 0.0
+        self._created = 0
 
     def begin(self, total: Snapshot, info: RunInfo) -> None:
         """Start at this moment."""
         self._demand.look(total, info)
         self._at_ns, self._cpu_s = total.monotonic_ns, info.cpu_s
         self._counts = {name: total.counter(name) for name in _COUNTERS}
+        self._created = total.calls_created
 
     def report(self, total: Snapshot, info: RunInfo) -> None:
         """A second is over."""
@@ -134,15 +138,22 @@ class GeneratorWatch:
         # a rest of a few ms is too short for the clock of CPU time
         if cpu_share >= _CPU_LIMIT and elapsed_s >= 0.1:
             seen["cpu"] = min(cpu_share, 1.0)
+        opened_in_all = total.calls_created - self._created
+        self._created = total.calls_created
         asked, opened, held = self._demand.look(total, info)
         if asked >= _MIN_ASKED and opened + held < _ON_TIME_LIMIT * asked:
             seen["behind"] = (opened + held) / asked
         for name in _COUNTERS:
             count = total.counter(name)
-            if count > self._counts[name]:
-                seen[name] = float(count - self._counts[name])
-                self._counts[name] = count
+            events, self._counts[name] = count - self._counts[name], count
+            if events > 0 and (name != "late_starts" or self._is_much(events, opened_in_all)):
+                seen[name] = float(events)
         return seen
+
+    @staticmethod
+    def _is_much(n_late: int, n_opened: int) -> bool:
+        """A few late starts are any machine's: they count from 10 a period and 1 % of the calls opened on."""
+        return n_late >= _MIN_LATE and n_late >= _LATE_SHARE * n_opened
 
     def _note(self, finding: Finding) -> None:
         findings = self._by_kind[finding.kind]

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from sippx import control
@@ -31,6 +31,7 @@ from sippx.runner.engine_setup import (
     without_effect,
 )
 from sippx.runner.flow import flow_step, measures_of
+from sippx.runner.results import RunResults
 from sippx.runner.traces import make_ring, make_trace_reporters, make_tracer, trace_mask, trace_path
 from sippx.scenario import Scenario, compile_scenario
 from sippx.sockets import open_udp_socket
@@ -49,10 +50,15 @@ class Runner:
     Raises UsageError, StartError or AddressInUseError when the test cannot start.
     """
 
-    def __init__(self, scenario: Scenario, options: Options) -> None:
+    def __init__(self, scenario: Scenario, options: Options, *, command_line: Sequence[str] = ()) -> None:
+        """command_line: the words that gave the options, for the result files."""
         self.scenario = scenario
         self.options = options
         refuse_unbuilt(scenario)
+        self.measures = measures_of(scenario)
+        self._results = RunResults(
+            scenario, options, self.measures, abort=self._abort, command_line=command_line
+        )
         remote, local = resolve_addresses(options.remote_host, options.local_ip, is_client=scenario.is_client)
         if options.bind_local:
             local = local.bound_to_itself()
@@ -80,9 +86,9 @@ class Runner:
             )  # fmt: skip
             self._layout = Layout.from_dict(self._engine.layout())
             self.flow = tuple(flow_step(step, scenario, options) for step in scenario.steps)
-            self.measures = measures_of(scenario)
             self._tracer = make_tracer(scenario, options, self.flow, ring)
-            self._reporters = Reporters(make_trace_reporters(scenario, options, self.measures), self._look)
+            trace_reporters = make_trace_reporters(scenario, options, self.measures)
+            self._reporters = Reporters([*trace_reporters, *self._results.reporters], self._look)
             on_error.pop_all()
         self._run_once = threading.Lock()
         self._rate = options.rate
@@ -114,6 +120,9 @@ class Runner:
     def request_screens(self) -> None:
         """Have all screens written to the screen file with the next slice (SIGUSR2)."""
         self._screens_wanted = True
+
+    def _abort(self) -> None:
+        self.quit(control.QUIT_FORCED_STEP)
 
     def _execute(self, command: control.Command, display: Display) -> None:
         match command:
@@ -172,7 +181,7 @@ class Runner:
             self._closing.close()
             if display is not None:
                 display.close()
-        return Result(
+        result = Result(
             scenario_name=self.scenario.name,
             is_client=self.scenario.is_client,
             total=total,
@@ -181,7 +190,10 @@ class Runner:
             cpu_s=info.cpu_s,
             timed_out=self._timed_out,
             stop_reason=self._engine.stop_reason,
+            **self._results.judged(),
         )
+        self._results.write(result, info, self.flow)
+        return result
 
     def _loop(self, display: Display | None, keys: control.KeyReader | None, start_s: float) -> None:
         options, engine = self.options, self._engine
@@ -202,7 +214,7 @@ class Runner:
             self._reporters.poll(time.monotonic_ns())
             if options.timeout_ms and not self._timed_out and time.monotonic() - start_s >= options.timeout_ms / 1000:
                 self._timed_out = True
-                self.quit(control.QUIT_FORCED_STEP)
+                self._abort()
             for command in keys.poll() if keys is not None and display is not None else ():
                 assert display is not None
                 self._execute(command, display)
@@ -286,7 +298,7 @@ class Runner:
 
     def closing_lines(self) -> list[str]:
         """What the command says on stderr after the run: the last error, incomplete files, fallbacks."""
-        notes = self._tracer.notes + self._reporters.notes + without_effect(self.options)
+        notes = self._tracer.notes + self._reporters.notes + self._results.lines() + without_effect(self.options)
         return self._tracer.closing_lines() + notes
 
 

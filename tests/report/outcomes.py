@@ -72,7 +72,7 @@ def sample_outcome(seconds: int = 60, **changes: Any) -> Outcome:
         for reporter in reporters:
             reporter.report(recorder.snapshot(second * NS_PER_S), info)
     for index in range(len(FLOW)):
-        recorder.set_step(index, (seconds * 1000 - index, 17 * (index == 0), 0, 3 * (index == 3), 0))
+        recorder.set_step(index, (max(seconds * 1000 - index, 0), 17 * (index == 0), 0, 3 * (index == 3), 0))
     recorder.count("warnings")
     total = recorder.snapshot(seconds * NS_PER_S)
     for reporter in reporters:

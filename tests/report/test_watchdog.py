@@ -39,8 +39,8 @@ def test_full_core_is_one_finding_while_it_lasts() -> None:
 
 @pytest.mark.parametrize("name", [kind for kind in KINDS if kind not in ("cpu", "behind")])
 def test_events_are_added_up(name: str) -> None:
-    (finding,) = found([{}, {name: 3}, {name: 4}, {}])
-    assert (finding.kind, finding.from_s, finding.to_s, finding.figure) == (name, 1.0, 3.0, 7)
+    (finding,) = found([{}, {name: 30}, {name: 40}, {}])
+    assert (finding.kind, finding.from_s, finding.to_s, finding.figure) == (name, 1.0, 3.0, 70)
 
 
 def test_calls_not_opened_are_behind() -> None:
@@ -60,14 +60,14 @@ def test_server_is_never_behind() -> None:
 
 
 def test_one_quiet_second_does_not_split_a_finding() -> None:
-    assert len(found([{"late_starts": 1}, {}, {"late_starts": 1}, {}])) == 1
-    assert len(found([{"late_starts": 1}, {}, {}, {"late_starts": 1}])) == 2
+    assert len(found([{"late_starts": 10}, {}, {"late_starts": 10}, {}])) == 1
+    assert len(found([{"late_starts": 10}, {}, {}, {"late_starts": 10}])) == 2
 
 
 def test_findings_are_bounded() -> None:
-    findings = found([{"late_starts": 1}, {}, {}] * 40)
+    findings = found([{"late_starts": 10}, {}, {}] * 40)
     assert len(findings) == MAX_FINDINGS_PER_KIND
-    assert sum(finding.figure for finding in findings) == 40
+    assert sum(finding.figure for finding in findings) == 400
     assert findings[-1].to_s == 118.0
 
 
@@ -87,3 +87,7 @@ def test_lines_say_what_may_help() -> None:
     (line,) = watch.lines()
     assert "5 messages were dropped" in line
     assert "-buff_size" in line
+
+
+def test_few_late_starts_are_no_finding() -> None:
+    assert found([{"late_starts": 9}]) == ()

@@ -137,9 +137,11 @@
   function draw(fixedWidth) {
     drawn.forEach((item) => item.plot && item.plot.destroy());
     place.replaceChildren();
-    drawn = charts().map((chart) => {
+    const known = charts();
+    known.forEach((chart) => { chart.series = chart.series.filter((s) => has(s.values)); });
+    known.sort((a, b) => (a.series.length === 0) - (b.series.length === 0));
+    drawn = known.map((chart) => {
       const figure = figureOf(chart);
-      chart.series = chart.series.filter((s) => has(s.values));
       if (!chart.series.length) {
         const text = document.createElement("p");
         text.className = "empty";
