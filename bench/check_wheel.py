@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -29,7 +30,14 @@ def main() -> None:
     thread = threading.Thread(target=server.run)
     thread.start()
     remote = f"127.0.0.1:{server.local_port}"
-    client = run(Scenario.builtin("uac"), Options(remote_host=remote, local_ip="127.0.0.1", rate=10, max_calls=1))
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder, "result.html")
+        client = run(
+            Scenario.builtin("uac"),
+            Options(remote_host=remote, local_ip="127.0.0.1", rate=10, max_calls=1, html_file=str(page)),
+        )
+        if not page.exists() or "uPlot" not in page.read_text("utf-8"):
+            raise SystemExit("the page of --html was not written")
     thread.join()
     if client.n_successful != 1:
         raise SystemExit(client.summary())

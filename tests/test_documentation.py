@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from sippx.report.metrics import METRICS
+from sippx.report.watchdog import KINDS
 from sippx.scenario import builtin_names
 from sippx.scenario.actions import ACTION_DIFFERENCES, ACTIONS
 from sippx.scenario.keywords import KEYWORD_DIFFERENCES, KEYWORDS
@@ -106,3 +109,17 @@ def test_checks_are_generated_from_the_table() -> None:
     text = (DOCS / "checks.md").read_text("utf-8")
     assert text == generator("generate_checks").generate(), "run: make docs"
     assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == list(CHECKS)
+
+
+def test_metrics_are_generated_from_the_table() -> None:
+    text = (DOCS / "results.md").read_text("utf-8")
+    assert generator("generate_results").generate(text) == text, "run: make docs"
+    for name in METRICS:
+        assert f"| `{name}` |" in text
+
+
+def test_every_field_of_the_result_and_every_finding_is_documented() -> None:
+    text = (DOCS / "results.md").read_text("utf-8")
+    schema = json.loads((DOCS.parent / "sippx" / "report" / "result.schema.json").read_text("utf-8"))
+    for name in (*schema["properties"], *KINDS):
+        assert f"`{name}`" in text, name

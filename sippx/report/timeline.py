@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sippx.report.flow import Measures, RunInfo
 from sippx.report.snapshot import Histogram, Snapshot
@@ -17,7 +20,8 @@ MAX_POINTS = 2000
 POINT_PERCENTILES = ((50.0, "p50_ms"), (90.0, "p90_ms"), (99.0, "p99_ms"), (100.0, "max_ms"))
 
 Value = float | None
-Rule = Literal["sum", "mean", "max", "last"]
+Values: TypeAlias = NDArray[np.float64]
+Rule = Literal["count", "sum", "mean", "max", "last"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class Column:
     """One value of every point.
 
     path  where it stands in `Timeline.data`, such as ("rtd", "1", "p99_ms")
-    rule  what becomes of two neighbouring points when they are merged; mean weighs by their durations
+    rule  what becomes of two neighbouring points when they are merged: a count is a sum of whole numbers,
+          mean weighs by their durations
     """
 
     path: tuple[str, ...]
@@ -64,7 +69,9 @@ class Timeline:
         self._max_points = max_points
         self._measures = measures
         self._columns: tuple[Column, ...] = ()
-        self._values: list[list[Value]] = []
+        # shape (columns, points); not a number: no value
+        self._values: Values = np.empty((0, max_points))
+        self._n_points = 0
         self._previous: Snapshot | None = None
         self._cpu_s = 0.0
         self._periods_per_point = 1
@@ -75,7 +82,7 @@ class Timeline:
     def begin(self, total: Snapshot, info: RunInfo) -> None:
         """Start at this moment."""
         self._columns = _columns(total, self._measures)
-        self._values = [[] for _ in self._columns]
+        self._values = np.empty((len(self._columns), self._max_points))
         self._previous, self._cpu_s = total, info.cpu_s
 
     def report(self, total: Snapshot, info: RunInfo) -> None:
@@ -89,31 +96,39 @@ class Timeline:
         if self._previous is None or total.monotonic_ns <= self._previous.monotonic_ns:
             return
         self._add(total, info)
-        duration_s = self._values[_DURATION]
-        if len(duration_s) > 1 and (duration_s[-1] or 0) < self.point_s / 2:
-            self._values = [[*values[:-2], *_merged(column, values[-2:], duration_s[-2:])]
-                            for column, values in zip(self._columns, self._values, strict=True)]
+        last = self._n_points - 1
+        if last > 0 and self._values[_DURATION, last] < self.point_s / 2:
+            self._merge(last - 1, last + 1)
 
     def _add(self, total: Snapshot, info: RunInfo) -> None:
         previous = self._previous
         assert previous is not None, "begin comes first"
         period = _Period(total - previous, info, info.cpu_s - self._cpu_s)
         self._previous, self._cpu_s, self._n_waiting = total, info.cpu_s, 0
-        for column, values in zip(self._columns, self._values, strict=True):
-            values.append(column.read(period))
-        if len(self._values[0]) >= self._max_points:
-            self._halve()
+        values = (column.read(period) for column in self._columns)
+        self._values[:, self._n_points] = [np.nan if value is None else value for value in values]
+        self._n_points += 1
+        if self._n_points == self._max_points:
+            self._merge(0, self._n_points)
+            self._periods_per_point *= 2
 
-    def _halve(self) -> None:
-        duration_s = self._values[_DURATION]
-        self._values = [_merged(column, values, duration_s)
-                        for column, values in zip(self._columns, self._values, strict=True)]
-        self._periods_per_point *= 2
+    def _merge(self, first: int, end: int) -> None:
+        """Make one of each two neighbours in first <= point < end, at the end of all points."""
+        n_pairs = (end - first) // 2
+        left, right = (self._values[:, first + side : first + 2 * n_pairs : 2].copy() for side in (0, 1))
+        rules = np.array([column.rule for column in self._columns])
+        for rule, merge in _RULES.items():
+            rows = rules == rule
+            durations_s = left[_DURATION], right[_DURATION]
+            self._values[rows, first : first + n_pairs] = merge(left[rows], right[rows], *durations_s)
+        rest = end - first - 2 * n_pairs
+        self._values[:, first + n_pairs : first + n_pairs + rest] = self._values[:, end - rest : end].copy()
+        self._n_points = first + n_pairs + rest
 
     # ---- what it holds --------------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._values[0]) if self._values else 0
+        return self._n_points
 
     @property
     def point_s(self) -> float:
@@ -127,13 +142,14 @@ class Timeline:
         measured. Of the causes of failures only those that occurred are given.
         """
         data: dict[str, Any] = {"point_s": self.point_s}
-        for column, values in zip(self._columns, self._values, strict=True):
+        for column, numbers in zip(self._columns, self._values, strict=True):
+            values = _plain(column, numbers[: self._n_points].tolist())
             if column.path[0] == "failures" and not any(values):
                 continue
             place = data
             for name in column.path[:-1]:
                 place = place.setdefault(name, {})
-            place[column.path[-1]] = [_rounded(value) for value in values]
+            place[column.path[-1]] = values
         durations_s = data.get("duration_s", [])
         data.setdefault("failures", {})
         data["rate"] = _divided(data.get("calls", []), durations_s)
@@ -141,8 +157,10 @@ class Timeline:
         return data
 
 
-def _rounded(value: Value) -> Value:
-    return round(value, 6) if isinstance(value, float) else value
+def _plain(column: Column, numbers: list[float]) -> list[Value]:
+    if column.rule == "count":
+        return [int(number) for number in numbers]
+    return [None if number != number else round(number, 6) for number in numbers]
 
 
 def _divided(values: list[float], durations_s: list[float]) -> list[float]:
@@ -161,7 +179,7 @@ def _columns(total: Snapshot, measures: Measures) -> tuple[Column, ...]:
         Column(("time_s",), "last", lambda p: (p.part.monotonic_ns - total.start_ns) / NS_PER_S),
         Column(("duration_s",), "sum", lambda p: p.part.elapsed_s),
         Column(("target_rate",), "mean", lambda p: p.info.target_rate),
-        Column(("calls",), "sum", lambda p: p.part.calls_created),
+        Column(("calls",), "count", lambda p: p.part.calls_created),
         Column(("open_calls",), "mean", lambda p: p.part.gauge("current_calls")),
         Column(("users",), "mean", lambda p: p.info.users),
         Column(("cpu_s",), "sum", lambda p: p.cpu_s),
@@ -194,7 +212,7 @@ _COUNTS: Mapping[str, str] = {
 
 
 def _count_column(path: tuple[str, ...], counter: str) -> Column:
-    return Column(path, "sum", lambda p: p.part.counter(counter))
+    return Column(path, "count", lambda p: p.part.counter(counter))
 
 
 def _percentile_columns(path: tuple[str, ...], hist: int) -> list[Column]:
@@ -212,24 +230,24 @@ def _percentile_ms(histogram: Histogram, percent: float) -> Value:
 # ---- merging -----------------------------------------------------------------------------------------
 
 
-def _merged(column: Column, values: list[Value], durations_s: list[Value]) -> list[Value]:
-    """Pairs of neighbours as one value each; of an odd number the last stays as it is."""
-    pairs = [
-        _RULES[column.rule](values[i], values[i + 1], durations_s[i] or 0.0, durations_s[i + 1] or 0.0)
-        for i in range(0, len(values) - 1, 2)
-    ]
-    return pairs + values[len(values) & ~1 :]
+def _sum(a: Values, b: Values, a_s: Values, b_s: Values) -> Values:
+    return a + b
 
 
-def _mean(a: Value, b: Value, a_s: float, b_s: float) -> Value:
-    if a is None or b is None or not a_s + b_s:
-        return b if a is None else a
-    return (a * a_s + b * b_s) / (a_s + b_s)
+def _mean(a: Values, b: Values, a_s: Values, b_s: Values) -> Values:
+    with np.errstate(invalid="ignore"):
+        both: Values = (a * a_s + b * b_s) / (a_s + b_s)
+    return np.where(np.isnan(both), np.fmax(a, b), both)
 
 
-_RULES: Mapping[str, Callable[[Value, Value, float, float], Value]] = {
-    "sum": lambda a, b, a_s, b_s: (a or 0) + (b or 0),
-    "mean": _mean,
-    "max": lambda a, b, a_s, b_s: max((value for value in (a, b) if value is not None), default=None),
-    "last": lambda a, b, a_s, b_s: b,
-}
+def _max(a: Values, b: Values, a_s: Values, b_s: Values) -> Values:
+    return np.fmax(a, b)
+
+
+def _last(a: Values, b: Values, a_s: Values, b_s: Values) -> Values:
+    return b
+
+
+_RULES: Mapping[Rule, Callable[[Values, Values, Values, Values], Values]] = {
+    "count": _sum, "sum": _sum, "mean": _mean, "max": _max, "last": _last,
+}  # fmt: skip

@@ -9,6 +9,7 @@
   const place = document.getElementById("charts");
   const HEIGHT = 210;
   const PRINT_WIDTH = 640;
+  const TICKS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800];
   const COLORS = ["--c1", "--c2", "--c3", "--c4", "--c5", "--c6", "--c7", "--c8"];
 
   const color = (name) => getComputedStyle(root).getPropertyValue(name).trim();
@@ -33,7 +34,7 @@
   }
 
   function moment(seconds) {
-    return `${clock(seconds)} (${new Date(startMs + seconds * 1000).toLocaleTimeString()})`;
+    return `${clock(seconds)} (${new Date(startMs + seconds * 1000).toLocaleTimeString([], { hour12: false })})`;
   }
 
   const percentiles = (part) => [
@@ -95,12 +96,12 @@
         y: isLog ? { distr: 3, log: 10 } : { range },
       },
       axes: [
-        { ...axis, values: (u, splits) => splits.map(clock), space: 64 },
+        { ...axis, values: (u, splits) => splits.map(clock), space: 64, incrs: TICKS },
         { ...axis, size: 60, values: (u, splits) => splits.map((v) => (v === null ? "" : number(v))) },
       ],
       legend: { markers: { width: 2 } },
       series: [
-        { label: "time", value: (u, v, series, index) => (index === null ? "" : moment(v)) },
+        { label: "at", value: (u, v, series, index) => (index === null ? "" : moment(v)) },
         ...chart.series.map((s) => ({
           label: s.label, stroke: color(s.color), width: 1.75, dash: s.dash, spanGaps: false,
           points: { show: times.length <= 40, size: 5, fill: color(s.color) },
