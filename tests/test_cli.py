@@ -29,7 +29,7 @@ TIMEOUT_S = 60
 FAKE_RUNNER = """
 import os, sys, types
 runner = types.ModuleType("sippx.runner")
-runner.run_command = lambda scenario, options: {body}
+runner.run_command = lambda scenario, options, words: {body}
 sys.modules["sippx.runner"] = runner
 from sippx.cli import main
 sys.exit(main())
@@ -67,7 +67,7 @@ def fake_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., int]], 
 
 
 def raising(error: BaseException) -> Callable[..., int]:
-    def run_command(scenario: Any, options: Any) -> int:
+    def run_command(scenario: Any, options: Any, words: Any) -> int:
         raise error
 
     return run_command
@@ -122,7 +122,7 @@ def test_a_built_in_scenario_is_printed_as_it_is(capsys: pytest.CaptureFixture[s
 def test_the_runner_gets_the_scenario_and_the_options(fake_run: Callable[[Callable[..., int]], None]) -> None:
     seen: list[Any] = []
 
-    def run_command(scenario: FakeScenario, options: Options) -> int:
+    def run_command(scenario: FakeScenario, options: Options, words: list[str]) -> int:
         seen.append((scenario.how, options))
         return 42
 
@@ -140,7 +140,7 @@ def test_the_runner_gets_the_scenario_and_the_options(fake_run: Callable[[Callab
 def test_the_words_of_the_process_are_the_default(
     fake_run: Callable[[Callable[..., int]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_run(lambda scenario, options: int(options.max_calls))
+    fake_run(lambda scenario, options, words: int(options.max_calls) if words == ["sippx", "-m", "17"] else 0)
     monkeypatch.setattr(sys, "argv", ["sippx", "-m", "17"])
     assert main() == 17
 
