@@ -65,11 +65,11 @@ cdef inline double operand(scene_t* s, const action_t* a) noexcept nogil:
 
 cdef inline void set_number(scene_t* s, int32_t target, double number) noexcept nogil:
     if target >= 0:
-        variable_set_number(&s.rt.calls.blocks, variable(s, target), number)
+        variable_set_number(s.rt.calls.blocks, variable(s, target), number)
 
 
 cdef void set_text(scene_t* s, int32_t target, uint32_t kind, span_t text) noexcept nogil:
-    if not variable_set_text(&s.rt.calls.blocks, variable(s, target), kind, text):
+    if not variable_set_text(s.rt.calls.blocks, variable(s, target), kind, text):
         complain(s.rt, s.call, COMPLAINT_NO_MEMORY, nothing())
 
 
@@ -206,7 +206,7 @@ cdef void run_test(scene_t* s, const action_t* a) noexcept nogil:
     cdef char[2 * NUMBER_CAP] text
     cdef int n
     if a.target >= 0:
-        variable_set_truth(&s.rt.calls.blocks, variable(s, a.target), holds)
+        variable_set_truth(s.rt.calls.blocks, variable(s, a.target), holds)
     if a.check == CHECK_IT and not holds or a.check == CHECK_IT_INVERSE and holds:
         n = snprintf(text, sizeof(text), "%g and %g", x, y)
         fail(s, COUNT_FAILED_TEST_SHOULDNT_MATCH if holds else COUNT_FAILED_TEST_DOESNT_MATCH, COMPLAINT_TEST,
@@ -321,8 +321,8 @@ cdef inline uint32_t first_step(scene_t* s) noexcept nogil:
 
 
 cdef void stop_run(scene_t* s, uint32_t reason) noexcept nogil:
-    if s.rt.stop < reason:
-        s.rt.stop = reason
+    if s.rt.shared.stop < reason:
+        s.rt.shared.stop = reason
 
 
 cdef void run_jump(scene_t* s, const action_t* a) noexcept nogil:
@@ -417,7 +417,7 @@ cdef void run_verify(scene_t* s, const action_t* a) noexcept nogil:
         if value.len > 0:
             right = digest_verify(s.rt.digest, value, first_text(s, a), second_text(s, a), s.m.method_text, body)
     if a.target >= 0:
-        variable_set_truth(&s.rt.calls.blocks, variable(s, a.target), right)
+        variable_set_truth(s.rt.calls.blocks, variable(s, a.target), right)
 
 
 cdef void say(scene_t* s, const action_t* a, uint32_t kind) noexcept nogil:
@@ -493,7 +493,7 @@ cdef outcome_t actions_run(runtime_t* rt, call_t* call, uint32_t i, span_t text,
     s.last = last
     memset(&s.outcome, 0, sizeof(s.outcome))
     s.outcome.jump_step = -1
-    while a < end and s.outcome.failure == 0 and not s.outcome.stop_call and rt.stop < <uint32_t> STOP_NOW:
+    while a < end and s.outcome.failure == 0 and not s.outcome.stop_call and rt.shared.stop < <uint32_t> STOP_NOW:
         if a.kind == ACTION_EREG:
             run_ereg(&s, a)
         elif a.kind == ACTION_TEST:

@@ -135,7 +135,8 @@ cdef struct calls_t:
     uint64_t dead_head
     uint64_t dead_tail
     uint32_t dead_wait_ms        # 0: finished calls are forgotten at once
-    blocks_t blocks
+    blocks_t own_blocks
+    blocks_t* blocks             # own_blocks, or those of another table that lives longer (shared texts)
 
 cdef int calls_init(calls_t* c, uint32_t capacity, uint32_t tail_bytes, uint32_t dead_wait_ms,
                     uint64_t seed, uint64_t max_block_bytes) noexcept nogil        # 0, or -1: no memory

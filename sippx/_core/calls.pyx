@@ -51,7 +51,8 @@ cdef int calls_init(calls_t* c, uint32_t capacity, uint32_t tail_bytes, uint32_t
     c.free_head = NO_FREE
     c.seed = seed
     c.dead_wait_ms = dead_wait_ms
-    blocks_init(&c.blocks, max_block_bytes)
+    blocks_init(&c.own_blocks, max_block_bytes)
+    c.blocks = &c.own_blocks
     # one record more: wild copies of the last call's texts read past it
     c.base = <char*> map_bytes((<uint64_t> capacity + 1) * c.stride)
     c.dead = <dead_t*> map_bytes(DEAD_CAP * sizeof(dead_t))
@@ -74,7 +75,7 @@ cdef void calls_free(calls_t* c) noexcept nogil:
     slots_free(&c.table)
     slots_free(&c.old)
     slots_free(&c.next)
-    blocks_free_all(&c.blocks)
+    blocks_free_all(&c.own_blocks)
     c.base = NULL
     c.dead = NULL
     c.resting = NULL
@@ -274,7 +275,7 @@ cdef call_t* calls_open(calls_t* c, span_t call_id, uint64_t hash_, uint64_t sta
         else:
             c.n_touched += 1
         clear_record(c, call)
-        call.text_block = block_acquire(&c.blocks, call_id.len)
+        call.text_block = block_acquire(c.blocks, call_id.len)
         if call.text_block == NULL:
             call.next_free = c.free_head
             c.free_head = index
@@ -337,7 +338,7 @@ cdef void release_record(calls_t* c, call_t* call) noexcept nogil:
     call_drop_last(c, call)
     call_drop_retrans(c, call)
     if call.text_block != NULL:
-        block_release(&c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
+        block_release(c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
         call.text_block = NULL
     call.state = CALL_FREE
     call.next_free = c.free_head
@@ -467,13 +468,13 @@ cdef bint call_set_peer_tag(calls_t* c, call_t* call, span_t tag) noexcept nogil
         memcpy(call.text + call.call_id_len, tag.ptr, tag.len)
         call.peer_tag_len = <unsigned short> tag.len
         return True
-    p = block_acquire(&c.blocks, need)
+    p = block_acquire(c.blocks, need)
     if p == NULL:
         return False
     memcpy(p, call_text(call), call.call_id_len)
     memcpy(p + call.call_id_len, tag.ptr, tag.len)
     if call.text_block != NULL:
-        block_release(&c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
+        block_release(c.blocks, call.text_block, call.call_id_len + call.peer_tag_len)
     call.text_block = p
     call.peer_tag_len = <unsigned short> tag.len
     return True
@@ -481,10 +482,10 @@ cdef bint call_set_peer_tag(calls_t* c, call_t* call, span_t tag) noexcept nogil
 
 cdef inline bint save(calls_t* c, char** kept, uint32_t* kept_len, const char* p, uint32_t n) noexcept nogil:
     if kept[0] != NULL and not block_same_class(kept_len[0], n):
-        block_release(&c.blocks, kept[0], kept_len[0])
+        block_release(c.blocks, kept[0], kept_len[0])
         kept[0] = NULL
     if kept[0] == NULL:
-        kept[0] = block_acquire(&c.blocks, n)
+        kept[0] = block_acquire(c.blocks, n)
         if kept[0] == NULL:
             return False
     memcpy(kept[0], p, n)
@@ -498,7 +499,7 @@ cdef bint call_save_last(calls_t* c, call_t* call, const char* p, uint32_t n) no
 
 cdef void call_drop_last(calls_t* c, call_t* call) noexcept nogil:
     if call.last_bytes != NULL:
-        block_release(&c.blocks, call.last_bytes, call.last_len)
+        block_release(c.blocks, call.last_bytes, call.last_len)
         call.last_bytes = NULL
 
 
@@ -508,14 +509,14 @@ cdef bint call_save_retrans(calls_t* c, call_t* call, const char* p, uint32_t n)
 
 cdef void call_drop_retrans(calls_t* c, call_t* call) noexcept nogil:
     if call.retrans_bytes != NULL:
-        block_release(&c.blocks, call.retrans_bytes, call.retrans_len)
+        block_release(c.blocks, call.retrans_bytes, call.retrans_len)
         call.retrans_bytes = NULL
 
 
 cdef uint64_t calls_memory_bytes(const calls_t* c) noexcept nogil:
     cdef uint64_t n_dead = c.dead_head if c.dead_head < DEAD_CAP else DEAD_CAP
     return c.n_touched * c.stride + c.resting_touched * sizeof(resting_t) + (c.table.mask + 1) * 8 \
-        + c.blocks.n_bytes + n_dead * sizeof(dead_t)
+        + c.own_blocks.n_bytes + n_dead * sizeof(dead_t)
 
 # --------------------------------------------------------------------------- test surface
 

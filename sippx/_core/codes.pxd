@@ -197,6 +197,7 @@ cpdef enum Behavior:
     BEHAVIOR_BYE = 1             # abort with ACK/BYE/CANCEL, answer an unexpected BYE or CANCEL
     BEHAVIOR_ABORT_UNEXPECTED = 2
     BEHAVIOR_PING_REPLY = 4
+    BEHAVIOR_CSEQ = 8            # abort where an ACK's CSeq number is not that of the last INVITE received
 
 cpdef enum StepCounter:
     STEPC_MESSAGES               # sent, received, or sessions of a pause
@@ -304,6 +305,9 @@ cpdef enum TraceKind:
     TRACE_COMPLAINT              # warning of an action or keyword: a = step, b = Complaint, data = what was looked at
     N_TRACE_KINDS
 
+cpdef enum TraceFlag:
+    TRACE_OF_SIDE = 256          # in a record's kind: it is of the second scenario, whose steps it counts
+
 cpdef enum Complaint:
     # What an action or a keyword found wrong; each has its words in tracefile.COMPLAINT_TEXTS.
     COMPLAINT_REGEXP             # check_it: no match
@@ -324,6 +328,8 @@ cpdef enum Complaint:
     COMPLAINT_JUMP
     COMPLAINT_COMMAND            # a twin's command that fits no recvCmd
     COMPLAINT_NO_MEMORY
+    COMPLAINT_ACK_CSEQ           # BEHAVIOR_CSEQ: the call is aborted
+    COMPLAINT_STRANGER           # a request opened a call of the out-of-call scenario; data = method
     N_COMPLAINTS
 
 cpdef enum QuitLevel:

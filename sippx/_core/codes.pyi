@@ -188,6 +188,7 @@ class Behavior(IntEnum):
     BEHAVIOR_BYE = 1
     BEHAVIOR_ABORT_UNEXPECTED = 2
     BEHAVIOR_PING_REPLY = 4
+    BEHAVIOR_CSEQ = 8
 
 class StepCounter(IntEnum):
     STEPC_MESSAGES = 0
@@ -287,6 +288,9 @@ class TraceKind(IntEnum):
     TRACE_COMPLAINT = 26
     N_TRACE_KINDS = 27
 
+class TraceFlag(IntEnum):
+    TRACE_OF_SIDE = 256
+
 class Complaint(IntEnum):
     COMPLAINT_REGEXP = 0
     COMPLAINT_REGEXP_INVERSE = 1
@@ -306,7 +310,9 @@ class Complaint(IntEnum):
     COMPLAINT_JUMP = 15
     COMPLAINT_COMMAND = 16
     COMPLAINT_NO_MEMORY = 17
-    N_COMPLAINTS = 18
+    COMPLAINT_ACK_CSEQ = 18
+    COMPLAINT_STRANGER = 19
+    N_COMPLAINTS = 20
 
 class QuitLevel(IntEnum):
     QUIT_RUN = 0

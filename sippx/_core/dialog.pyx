@@ -36,7 +36,7 @@ cdef bint dialog_open(runtime_t* rt, call_t* call, uint32_t user_id) noexcept no
 
 cdef void release_text(runtime_t* rt, char** text, uint32_t* n) noexcept nogil:
     if text[0] != NULL:
-        block_release(&rt.calls.blocks, text[0], n[0])
+        block_release(rt.calls.blocks, text[0], n[0])
     text[0] = NULL
     n[0] = 0
 
@@ -47,7 +47,7 @@ cdef void dialog_close(runtime_t* rt, call_t* call) noexcept nogil:
     if rt.users.variables == NULL or call_dialog(rt, call).user_id == 0:
         n += rt.program.n_user_variables
     for i in range(n):
-        variable_clear(&rt.calls.blocks, call_variable(rt, call, <int> i))
+        variable_clear(rt.calls.blocks, call_variable(rt, call, <int> i))
     if rt.dialog_off == 0:
         return
     d = call_dialog(rt, call)
@@ -112,7 +112,7 @@ cdef void keep_joined(runtime_t* rt, call_t* call, char** text, uint32_t* n, con
         total += parts[i].len + (joint_len if i else 0)
     if total == 0 or total > BLOCK_CAP:
         return
-    p = block_acquire(&rt.calls.blocks, <uint32_t> total)
+    p = block_acquire(rt.calls.blocks, <uint32_t> total)
     if p == NULL:
         complain(rt, call, COMPLAINT_NO_MEMORY, nothing())
         return

@@ -29,7 +29,9 @@ from sippx._core.loop cimport *
 from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_free, outbox_init
 from sippx._core.program cimport Program, program_t
 from sippx._core.ring cimport TraceRing
-from sippx._core.runtime cimport SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, txn_t
+from sippx._core.runtime cimport (
+    SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, tdm_map_t, txn_t,
+)
 from sippx._core.span cimport span_of, span_t
 from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
 from sippx._core.template cimport render_ctx_t, template_render
@@ -61,7 +63,7 @@ cdef address_t make_address(where) except *:
 
 
 cdef class Engine:
-    """Runs one Program over one UDP socket, or over a memory link where fd is None (simulation).
+    """Runs one Program, maybe with a second one at its side, over one UDP socket, or over a memory link where fd is None (simulation).
 
     The engine borrows the socket's descriptor and uses it from the thread that calls run(). Counters live
     in one uint64 array (see layout()); snapshot() copies it. A memory-link engine is driven by turn(),
@@ -69,17 +71,20 @@ cdef class Engine:
 
     files: an Injection for each of the program's injection_names. n_users: -users, 0 for calls by rate.
     tdm: (first a, n, b, first c, n, first d, n) of -tdmmap. Commands of sendCmd are kept for take_commands().
+    side: the program whose calls requests of unknown Call-IDs open, with the global variables and injection files
+    of the main one; side_kind: "rx" (mixed mode) or "ooc" (out of call).
     """
     cdef engine_t* e
     cdef readonly Program program
+    cdef readonly Program side
     cdef readonly TraceRing ring
     cdef readonly object words
-    cdef uint64_t[::1] _words
+    cdef object side_words
     cdef uint32_t max_receive_batches
     cdef tuple files
     cdef bytes auth_uri
 
-    def __cinit__(self, Program program not None, *, fd=None, remote=None, TraceRing ring=None, uint32_t trace_mask=0,
+    def __cinit__(self, Program program not None, *, Program side=None, str side_kind="rx", fd=None, remote=None, TraceRing ring=None, uint32_t trace_mask=0,
                   bint gso=True, bint gro=True, bint batch=True, bint detect_retrans=True, uint32_t t2_ms=4000,
                   uint32_t max_invite_retrans=5, uint32_t max_non_invite_retrans=9,
                   uint32_t behaviors=BEHAVIOR_BYE | BEHAVIOR_ABORT_UNEXPECTED | BEHAVIOR_PING_REPLY,
@@ -96,11 +101,13 @@ cdef class Engine:
         self.e.epoll_fd = -1
         self.e.timer_fd = -1
         self.program = program
+        self.side = side
         self.ring = ring if ring is not None else TraceRing(65536)
         self.max_receive_batches = max(max_receive_batches, 1)
         rt = &self.e.rt
         rt.program = &program.p
         rt.owner = self.e
+        rt.shared = &self.e.shared
         rt.send_command = keep_command
         self.e.opens_by_command = opens_by_command(rt.program)
         rt.has_aes = has_aes()
@@ -113,6 +120,7 @@ cdef class Engine:
         rt.config.behaviors = behaviors
         rt.config.lost_percent = lost_percent
         rt.config.base_cseq = base_cseq
+        rt.config.says_goodbye = program.p.is_client or side is not None
         rt.config.run_steps = max(run_steps, 1)
         rt.config.late_start_ns = late_start_ns
         rt.random_state = (int.from_bytes(os.urandom(8), "little") if seed is None else seed) & 0xFFFFFFFFFFFFFFFF or 1
@@ -128,18 +136,48 @@ cdef class Engine:
         rt.config.loose_check = loose_check
         rt.config.ignore_in_pause = ignore_in_pause
         rt.config.keep_slashes = keep_slashes
-        rt.dynamic_start, rt.dynamic_max, rt.dynamic_step = dynamic_id or (10000, 12000, 4)
-        rt.dynamic_id = rt.dynamic_start
-        self._open_files(files, n_users, auth_uri)
-        self._open_users(n_users, max_users)
+        rt.shared.dynamic_start, rt.shared.dynamic_max, rt.shared.dynamic_step = dynamic_id or (10000, 12000, 4)
+        rt.shared.dynamic_id = rt.shared.dynamic_start
+        self._open_files(files, auth_uri)
+        self._open_scratch()
         self._open_tdm(tdm)
+        if side is not None:
+            self._open_side(side_kind, n_users)
+        self._open_users(n_users, max_users)
         self._allocate(capacity, dead_wait_ms, max_block_bytes)
         if program.p.is_client:
             self._check_call_id()
         self._open_transport(fd, gso, gro, batch)
 
-    cdef _open_files(self, files, n_users, bytes auth_uri):
-        """Injection files with their state, and digest authentication, where the program uses them."""
+    cdef _open_side(self, str kind, uint32_t n_users):
+        """A second runtime like the first as it is now: configuration, files, globals and scratch are shared."""
+        cdef runtime_t* rt
+        if kind not in ("rx", "ooc"):
+            raise ValueError(f"side_kind '{kind}' is neither rx nor ooc")
+        for name in ("global_variables", "injection_names"):
+            if getattr(self.side.spec, name) != getattr(self.program.spec, name):
+                raise ValueError(f"the two programs differ in {name}")
+        rt = <runtime_t*> calloc(1, sizeof(runtime_t))
+        if rt == NULL:
+            raise MemoryError
+        self.e.side = rt
+        self.e.side_is_ooc = kind == "ooc"
+        rt[0] = self.e.rt
+        rt.program = &self.side.p
+        rt.trace_flags = TRACE_OF_SIDE
+        rt.random_state = rt.random_state * 0x9E3779B97F4A7C15ULL + 3 or 1
+        rt.users.n = n_users
+
+    cdef _open_scratch(self):
+        # scratch is zeroed and padded at both ends: the renderer may look one byte back and copies in strides
+        cdef runtime_t* rt = &self.e.rt
+        rt.scratch = <char*> calloc(SCRATCH_TEXTS + 1, SCRATCH_STRIDE)
+        rt.globals = <variable_t*> calloc(rt.program.n_variables + 1, sizeof(variable_t))
+        if rt.scratch == NULL or rt.globals == NULL:
+            raise MemoryError
+
+    cdef _open_files(self, files, bytes auth_uri):
+        """Injection files with their state, and digest authentication, where a program uses them."""
         cdef runtime_t* rt = &self.e.rt
         cdef uint32_t n = rt.program.n_files
         cdef Injection one
@@ -157,7 +195,7 @@ cdef class Engine:
             if injection_state_init(&rt.file_states[<int> i], &one.f, rt.random_state ^ <uint32_t> i,
                                     MAX_INJECTED_BYTES) != 0:
                 raise MemoryError
-        if rt.program.uses_digest:
+        if rt.program.uses_digest or self.side is not None and self.side.p.uses_digest:
             reason = digest_init()
             if reason is not None:
                 raise OSError(reason)
@@ -180,16 +218,18 @@ cdef class Engine:
             raise MemoryError
         users_set(&rt.users, n_users)
 
-    cdef uint32_t _lay_out_tail(self, bint has_users):
+    cdef uint32_t _lay_out_tail(self, runtime_t* rt):
         """Offsets of the parts of a call's tail behind its RTD starts; returns the tail's bytes."""
-        cdef runtime_t* rt = &self.e.rt
         cdef program_t* p = rt.program
         cdef uint32_t tail = 8 * (1 + (p.n_rtds if p.has_start_rtd else 0))
         cdef uint32_t own = p.n_call_variables + p.n_user_variables
         if own:
             rt.variables_off = sizeof(call_t) + tail
             tail += own * sizeof(variable_t)
-        if p.uses_dialog or has_users:
+        if rt.config.behaviors & BEHAVIOR_CSEQ:
+            rt.invite_cseq_off = sizeof(call_t) + tail
+            tail += 8
+        if p.uses_dialog or rt.users.cap != 0:
             rt.dialog_off = sizeof(call_t) + tail
             tail += sizeof(dialog_t)
             rt.txns_off = sizeof(call_t) + tail
@@ -199,34 +239,39 @@ cdef class Engine:
         return (tail + 7) & ~<uint32_t> 7
 
     cdef _open_tdm(self, tdm):
-        cdef runtime_t* rt = &self.e.rt
+        cdef tdm_map_t* t = &self.e.shared.tdm
         if tdm is None:
             return
-        rt.tdm.first_a, rt.tdm.n_a, rt.tdm.b, rt.tdm.first_c, rt.tdm.n_c, rt.tdm.first_d, rt.tdm.n_d = tdm
-        if not 1 <= rt.tdm.n_a * rt.tdm.n_c * rt.tdm.n_d <= TDM_CIRCUITS:
+        t.first_a, t.n_a, t.b, t.first_c, t.n_c, t.first_d, t.n_d = tdm
+        if not 1 <= t.n_a * t.n_c * t.n_d <= TDM_CIRCUITS:
             raise ValueError(f"a TDM map has 1 to {TDM_CIRCUITS} circuits")
-        rt.tdm.n_circuits = rt.tdm.n_a * rt.tdm.n_c * rt.tdm.n_d
+        t.n_circuits = t.n_a * t.n_c * t.n_d
 
     cdef _allocate(self, uint32_t capacity, uint32_t dead_wait_ms, uint64_t max_block_bytes):
-        cdef runtime_t* rt = &self.e.rt
-        cdef program_t* p = rt.program
-        cdef uint32_t n_hists = p.n_rtds + 2
-        cdef uint32_t tail = self._lay_out_tail(rt.users.cap != 0)
-        cdef uint64_t seed = rt.random_state * 0x9E3779B97F4A7C15ULL + 1
-        cdef uint64_t n_repartition = p.bounds_first[p.n_rtds + 1] + p.n_rtds + 1
-        cdef uint32_t i
+        cdef uint64_t seed = self.e.rt.random_state * 0x9E3779B97F4A7C15ULL + 1
         if not 1 <= capacity <= 1 << 30:
             raise ValueError(f"capacity {capacity} out of 1..2**30")
+        self.words = self._allocate_for(&self.e.rt, capacity, dead_wait_ms, max_block_bytes, seed)
+        self.e.shared.counters = self.e.rt.counters
+        if self.e.side != NULL:
+            self.side_words = self._allocate_for(self.e.side, capacity, dead_wait_ms, max_block_bytes, seed)
+            # texts of global variables are set by calls of either
+            self.e.side.calls.blocks = &self.e.rt.calls.own_blocks
+
+    cdef _allocate_for(self, runtime_t* rt, uint32_t capacity, uint32_t dead_wait_ms, uint64_t max_block_bytes,
+                       uint64_t seed):
+        """Calls, timers, outbox and counters of one scenario; returns the array of counters."""
+        cdef program_t* p = rt.program
+        cdef uint32_t n_hists = p.n_rtds + 2
+        cdef uint32_t tail = self._lay_out_tail(rt)
+        cdef uint64_t[::1] words
+        cdef uint64_t n_repartition = p.bounds_first[p.n_rtds + 1] + p.n_rtds + 1
+        cdef uint32_t i
         if calls_init(&rt.calls, capacity, tail, dead_wait_ms, seed, max_block_bytes) != 0 \
                 or outbox_init(&rt.outbox, OUTBOX_SEGMENTS) != 0:
             raise MemoryError(f"no room for {capacity} calls")
         wheel_init(&rt.timers, 0)
         wheel_init(&rt.retrans, 0)
-        # zeroed and padded at both ends: the renderer may look one byte back and copies in strides
-        rt.scratch = <char*> calloc(SCRATCH_TEXTS + 1, SCRATCH_STRIDE)
-        rt.globals = <variable_t*> calloc(p.n_variables + 1, sizeof(variable_t))
-        if rt.scratch == NULL or rt.globals == NULL:
-            raise MemoryError
         rt.group_hint = <int32_t*> malloc((p.n_steps + p.n_init_steps + N_DEFAULT_MESSAGES) * sizeof(int32_t))
         if rt.group_hint == NULL:
             raise MemoryError
@@ -234,9 +279,9 @@ cdef class Engine:
             rt.group_hint[i] = -1
         rt.n_words = N_COUNTERS + N_GAUGES + p.n_steps * N_STEP_COUNTERS + p.n_counters + n_hists * HIST_WORDS \
             + n_repartition + n_hists
-        self.words = numpy.zeros(rt.n_words, dtype=numpy.uint64)
-        self._words = self.words
-        rt.words = &self._words[0]
+        array = numpy.zeros(rt.n_words, dtype=numpy.uint64)
+        words = array
+        rt.words = &words[0]
         rt.counters = rt.words
         rt.gauges = rt.counters + <int> N_COUNTERS
         rt.steps = rt.gauges + <int> N_GAUGES
@@ -244,6 +289,7 @@ cdef class Engine:
         rt.hists = rt.generic + p.n_counters
         rt.repartitions = rt.hists + n_hists * HIST_WORDS
         rt.maxima = rt.repartitions + n_repartition
+        return array
 
     cdef _check_call_id(self):
         """A call without a Call-ID could never be found again."""
@@ -256,12 +302,17 @@ cdef class Engine:
                            self.e.start_texts[0] + BYTES_READABLE_PAST_END, CALL_ID_CAP) <= 0:
             raise ValueError(f"a Call-ID has 1 to {<int> CALL_ID_CAP} bytes")
 
+    cdef _set_flush(self, void (*flush)(runtime_t*) noexcept nogil):
+        self.e.rt.flush = flush
+        if self.e.side != NULL:
+            self.e.side.flush = flush
+
     cdef _open_transport(self, fd, bint gso, bint gro, bint batch):
         cdef epoll_event event
         if fd is None:
-            self.e.rt.flush = flush_memory
+            self._set_flush(flush_memory)
             return
-        self.e.rt.flush = flush_udp
+        self._set_flush(flush_udp)
         self.e.udp = <udp_t*> calloc(1, sizeof(udp_t))
         if self.e.udp == NULL or udp_init(self.e.udp, fd, gso, gro, batch) != 0:
             raise MemoryError
@@ -291,10 +342,16 @@ cdef class Engine:
         self._free_language()
         free(self.e.link.bytes)
         free(self.e.commands.bytes)
-        calls_free(&self.e.rt.calls)
-        outbox_free(&self.e.rt.outbox)
-        free(self.e.rt.group_hint)
+        if self.e.side != NULL:
+            self._free_calls(self.e.side)
+            free(self.e.side)
+        self._free_calls(&self.e.rt)
         free(self.e)
+
+    cdef _free_calls(self, runtime_t* rt):
+        calls_free(&rt.calls)
+        outbox_free(&rt.outbox)
+        free(rt.group_hint)
 
     cdef _free_language(self):
         cdef runtime_t* rt = &self.e.rt
@@ -328,27 +385,31 @@ cdef class Engine:
     def turn(self, uint64_t now_ns):
         """One turn of a memory-link engine at the caller's time; True where the test is finished."""
         cdef engine_t* e = self.e
+        cdef bint is_over
         if e.udp != NULL:
             raise ValueError("an engine with a socket is driven by run()")
         if now_ns < e.rt.now_ns:
             raise ValueError("time runs forward")
         with nogil:
-            e.rt.now_ns = now_ns
+            set_now(e, now_ns)
             heed_stop(e)
             if e.quit_level >= QUIT_FORCED:
-                give_up_calls(e)
+                give_up_calls(&e.rt)
             while pace(e):
                 pass
             expire(e)
-            flush_memory(&e.rt)
+            flush_all(e)
+            is_over = finished(e)
+            if is_over:
+                end_test(e)
             update_gauges(e)
         if e.link.failed:
             raise MemoryError
-        return bool(finished(e))
+        return is_over
 
     def next_event_ns(self):
         """When turn() has something to do at the latest, None where only a message can change anything."""
-        cdef uint64_t a = next_start_ns(self.e), b = next_timer_ns(&self.e.rt)
+        cdef uint64_t a = next_start_ns(self.e), b = next_timer_ns(self.e)
         a = min(a, b)
         return None if a == ~0ULL else max(a, self.e.rt.now_ns)
 
@@ -360,7 +421,7 @@ cdef class Engine:
         cdef uint32_t n = <uint32_t> min(len(data), 1 << 20)
         with nogil:
             take_datagrams(self.e, p, n, n, &a)
-            flush_memory(&self.e.rt)
+            flush_all(self.e)
 
     def take_sent(self):
         """[(datagram, (family, packed ip, port)), ...] that a memory-link engine sent since the last call."""
@@ -436,23 +497,22 @@ cdef class Engine:
         cdef bytes padded = text + bytes(BYTES_READABLE_PAST_END)
         cdef bytes padded_id = call_id + bytes(BYTES_READABLE_PAST_END)
         take_command(self.e, span_of(padded, <uint32_t> len(text)), span_of(padded_id, <uint32_t> len(call_id)))
-        if self.e.udp == NULL:
-            flush_memory(&self.e.rt)
-        else:
-            flush_udp(&self.e.rt)
+        flush_all(self.e)
 
     def set_users(self, uint32_t n_users):
         """How many users have calls; those above it leave when their calls end. At most max_users."""
         if self.e.rt.users.cap == 0:
             raise ValueError("an engine that opens calls by rate has no users")
         users_set(&self.e.rt.users, n_users)
+        if self.e.side != NULL:
+            self.e.side.users.n = self.e.rt.users.n
 
     def set_global(self, str name not None, bytes text not None):
         """Gives a global variable a text; KeyError for an unknown name."""
         cdef tuple names = tuple(self.program.spec.global_variables)
         if name not in names:
             raise KeyError(name)
-        variable_set_text(&self.e.rt.calls.blocks, self.e.rt.globals + <int> names.index(name), VAR_TEXT,
+        variable_set_text(self.e.rt.calls.blocks, self.e.rt.globals + <int> names.index(name), VAR_TEXT,
                           span_of(text, <uint32_t> len(text)))
 
     def run_init(self):
@@ -466,9 +526,8 @@ cdef class Engine:
         call = calls_open(&rt.calls, key, calls_hash(&rt.calls, key), rt.now_ns)
         if call == NULL:
             raise MemoryError
-        rt.n_calls += 1
-        self.e.n_hidden += 1
-        call.call_number = rt.n_calls
+        rt.shared.n_numbers += 1
+        call.call_number = rt.shared.n_numbers
         call.remote = rt.remote
         call.flags = CALL_INIT
         interp_start(rt, call, 0)
@@ -478,7 +537,7 @@ cdef class Engine:
     @property
     def stop_reason(self):
         """"" while the scenario has not stopped the run, else "graceful", "now" (int_cmd) or "error"."""
-        return ("", "graceful", "now", "error")[self.e.rt.stop]
+        return ("", "graceful", "now", "error")[self.e.shared.stop]
 
     @property
     def n_users(self):
@@ -513,14 +572,20 @@ cdef class Engine:
         """One total by its name ("limited_starts") without copying all; KeyError for an unknown one."""
         return self.e.rt.counters[<int> codes.Counter["COUNT_" + name.upper()]]
 
-    def snapshot(self):
-        """A copy of the counters; call it from the thread that runs the engine."""
-        update_gauges(self.e)
-        return self.words.copy()
+    cdef runtime_t* _runtime(self, bint side) except NULL:
+        if side and self.e.side == NULL:
+            raise ValueError("this engine has no second program")
+        return self.e.side if side else &self.e.rt
 
-    def layout(self):
-        """Where everything is in the array of counters: plain dicts, lists and numbers."""
-        cdef runtime_t* rt = &self.e.rt
+    def snapshot(self, bint side=False):
+        """A copy of the counters, or those of the second program; call it from the thread that runs the engine."""
+        self._runtime(side)
+        update_gauges(self.e)
+        return (self.side_words if side else self.words).copy()
+
+    def layout(self, bint side=False):
+        """Where everything is in that array of counters: plain dicts, lists and numbers."""
+        cdef runtime_t* rt = self._runtime(side)
         cdef program_t* p = rt.program
         tables = []
         at = rt.repartitions - rt.words

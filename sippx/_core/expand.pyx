@@ -98,10 +98,10 @@ cdef char* expand_piece(render_ctx_t* ctx, const piece_t* p, char* out, char* li
     if p.kind == PIECE_TDM_CIRCUIT:
         return expand_circuit(rt, call, out)
     if p.kind == PIECE_DYNAMIC_ID:
-        out = put_decimal(out, rt.dynamic_id)
-        rt.dynamic_id += rt.dynamic_step
-        if rt.dynamic_id > rt.dynamic_max:
-            rt.dynamic_id = rt.dynamic_start
+        out = put_decimal(out, rt.shared.dynamic_id)
+        rt.shared.dynamic_id += rt.shared.dynamic_step
+        if rt.shared.dynamic_id > rt.shared.dynamic_max:
+            rt.shared.dynamic_id = rt.shared.dynamic_start
         return out
     if p.kind == PIECE_USER_ID:
         return put_decimal(out, call_dialog(rt, call).user_id if rt.dialog_off else 0)
@@ -139,7 +139,7 @@ cdef char* expand_fill(runtime_t* rt, call_t* call, const piece_t* p, char* out,
 
 
 cdef char* expand_circuit(runtime_t* rt, call_t* call, char* out) noexcept nogil:
-    cdef tdm_map_t* t = &rt.tdm
+    cdef tdm_map_t* t = &rt.shared.tdm
     cdef uint32_t k
     if rt.dialog_off == 0 or call_dialog(rt, call).circuit == 0:
         return out
@@ -154,7 +154,7 @@ cdef char* expand_circuit(runtime_t* rt, call_t* call, char* out) noexcept nogil
 
 
 cdef bint take_circuit(runtime_t* rt, call_t* call) noexcept nogil:
-    cdef tdm_map_t* t = &rt.tdm
+    cdef tdm_map_t* t = &rt.shared.tdm
     cdef uint32_t k
     if t.n_circuits == 0:
         return True
@@ -173,8 +173,8 @@ cdef bint take_circuit(runtime_t* rt, call_t* call) noexcept nogil:
 cdef void free_circuit(runtime_t* rt, call_t* call) noexcept nogil:
     cdef dialog_t* d = call_dialog(rt, call)
     if d.circuit:
-        rt.tdm.taken[d.circuit - 1] = 0
-        rt.tdm.n_taken -= 1
+        rt.shared.tdm.taken[d.circuit - 1] = 0
+        rt.shared.tdm.n_taken -= 1
         d.circuit = 0
 
 # --------------------------------------------------------------------------- files

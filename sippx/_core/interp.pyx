@@ -308,7 +308,8 @@ cdef uint64_t pause_ms(runtime_t* rt, call_t* call, const step_t* s) noexcept no
 cdef inline bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms) noexcept nogil:
     """Lets a call that only waits for its end do so in a small record; False where it has more to do."""
     if call.failure != 0 or wheel_is_scheduled(&call.retrans_timer) or call.step + 1 < rt.program.n_steps \
-            or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED or rt.variables_off != 0 or rt.dialog_off != 0:
+            or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED or rt.variables_off != 0 or rt.dialog_off != 0 \
+            or rt.invite_cseq_off != 0:
         return False
     return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
 
@@ -340,7 +341,7 @@ cdef bint act(runtime_t* rt, call_t* call, uint32_t i, span_t text, msg_t* m, ms
         end_call(rt, call, COUNT_FAILED_CALL_REJECTED, DEAD_FAILED, True)
         return False
     call.jump_step = <uint16_t> o.jump_step if o.jump_step >= 0 else NO_STEP
-    return rt.stop < <uint32_t> STOP_NOW
+    return rt.shared.stop < <uint32_t> STOP_NOW
 
 
 cdef inline uint32_t acted_step(runtime_t* rt, call_t* call, uint32_t i) noexcept nogil:
@@ -587,7 +588,7 @@ cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reaso
 
 cdef void abort_call(runtime_t* rt, call_t* call, uint32_t failure, msg_t* current) noexcept nogil:
     """Ends the call early: a client tells its peer with ACK, CANCEL or BYE, built from the last message."""
-    if rt.program.is_client and call.step > 0 and rt.config.behaviors & BEHAVIOR_BYE:
+    if rt.config.says_goodbye and call.step > 0 and rt.config.behaviors & BEHAVIOR_BYE:
         if call.flags & CALL_LAST_SENT_INVITE and not call.flags & CALL_ESTABLISHED:
             if call.last_status >= 400:
                 send_default(rt, call, DEFAULT_ACK, current)
@@ -718,9 +719,9 @@ cdef bint handle_unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogi
     if back >= 0:
         if variable_number(call_variable(rt, call, back)) != 0:
             return False
-        variable_set_number(&rt.calls.blocks, call_variable(rt, call, back), call.step)
+        variable_set_number(rt.calls.blocks, call_variable(rt, call, back), call.step)
     if paused >= 0:
-        variable_set_number(&rt.calls.blocks, call_variable(rt, call, paused), <double> end_ms)
+        variable_set_number(rt.calls.blocks, call_variable(rt, call, paused), <double> end_ms)
     call.flags |= CALL_UNEXPECTED
     jump(rt, call, <uint32_t> rt.program.unexpected_step, NULL)
     if call.state != CALL_FREE and call.hash == hash_:
@@ -801,12 +802,26 @@ cdef inline uint64_t fingerprint_of(runtime_t* rt, msg_t* m) noexcept nogil:
     return (fingerprint_aes(m.data, m.len) if rt.has_aes else hash_bytes(m.data, m.len, 0)) | 1
 
 
+cdef bint follows_invite(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
+    """BEHAVIOR_CSEQ; False where the call was ended: this ACK's CSeq number is not that of the INVITE before it."""
+    cdef uint64_t* kept = <uint64_t*> (<char*> call + rt.invite_cseq_off)
+    if m.kind == MSG_REQUEST and m.method == METHOD_INVITE:
+        kept[0] = 1 + <uint64_t> m.cseq_number
+    elif m.kind == MSG_REQUEST and m.method == METHOD_ACK and kept[0] != 0 and kept[0] != 1 + <uint64_t> m.cseq_number:
+        complain(rt, call, COMPLAINT_ACK_CSEQ, whole(m))
+        end_call(rt, call, COUNT_FAILED_UNEXPECTED_MESSAGE, DEAD_FAILED, True)
+        return False
+    return True
+
+
 cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     cdef uint64_t fingerprint = 0
     cdef uint32_t i, ack_step = NO_STEP
     cdef bint is_later_ack = False
     cdef span_t tag
     if unlikely(rt.config.ignore_in_pause) and call.state == CALL_PAUSED:
+        return
+    if unlikely(rt.invite_cseq_off != 0) and not follows_invite(rt, call, m):
         return
     if rt.config.detect_retrans:
         fingerprint = fingerprint_of(rt, m)

@@ -1,6 +1,8 @@
 # sippx/_core/loop.pxd: the event loop of one engine: pacing, sockets, timers, commands of the twin.
 #
-# engine_t is one engine's everything; the Engine object (engine.pyx) builds and frees it, the functions
+# engine_t is one engine's everything: the main scenario's runtime and, in mixed mode (-rxsf) and with an
+# out-of-call scenario (-oocsf), the side: the runtime whose calls requests of unknown Call-IDs open. Schedule,
+# limits and the end of the test are the main scenario's alone. the Engine object (engine.pyx) builds and frees it, the functions
 # here run it without the GIL. An engine without a socket (memory link) is driven by its owner: pace(),
 # take_datagrams(), expire(), flush_memory() at times of his choice.
 from libc.stdint cimport uint32_t, uint64_t
@@ -9,7 +11,7 @@ from sippx._core.address cimport address_t
 from sippx._core.message cimport msg_t
 from sippx._core.parser cimport MEMO_SLOTS, memo_t
 from sippx._core.program cimport program_t
-from sippx._core.runtime cimport runtime_t
+from sippx._core.runtime cimport runtime_t, shared_t
 from sippx._core.span cimport span_t
 from sippx._core.udp cimport udp_t
 
@@ -34,6 +36,9 @@ cdef struct memory_link_t:
 
 cdef struct engine_t:
     runtime_t rt
+    runtime_t* side              # NULL: none
+    bint side_is_ooc             # its calls answer what is out of call, and are counted and reported as such
+    shared_t shared              # of both
     udp_t* udp                   # NULL: memory link
     memory_link_t link
     memory_link_t commands       # sendCmds that the twin has not fetched
@@ -52,7 +57,6 @@ cdef struct engine_t:
     uint64_t last_pace_ns
     uint64_t limit               # open calls, 0 none
     uint64_t max_calls           # 0 none
-    uint64_t n_hidden            # calls with a number that are no calls: the one that runs <init>
     bint opens_by_command        # calls are opened by the twin
     uint32_t quit_level
     bint paused
@@ -74,6 +78,9 @@ cdef void flush_udp(runtime_t* rt) noexcept nogil
 cdef void flush_memory(runtime_t* rt) noexcept nogil
 cdef bint keep_command(runtime_t* rt, span_t peer, span_t text) noexcept nogil
 
+cdef void flush_all(engine_t* e) noexcept nogil
+cdef void set_now(engine_t* e, uint64_t now_ns) noexcept nogil
+
 # Makes `now` the origin of the schedule, keeping what is due.
 cdef void rebase(engine_t* e, uint64_t now) noexcept nogil
 # Starts the calls that are due; True where more are due than one turn takes.
@@ -89,9 +96,11 @@ cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil
 
 # Runs what the timers say is due.
 cdef void expire(engine_t* e) noexcept nogil
-cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil
+cdef uint64_t next_timer_ns(engine_t* e) noexcept nogil
 # Ends every open call (forced quit).
-cdef void give_up_calls(engine_t* e) noexcept nogil
+cdef void give_up_calls(runtime_t* rt) noexcept nogil
+# What is left to do where finished() says so: open calls of the side end.
+cdef void end_test(engine_t* e) noexcept nogil
 cdef void heed_stop(engine_t* e) noexcept nogil
 cdef bint finished(const engine_t* e) noexcept nogil
 cdef void update_gauges(engine_t* e) noexcept nogil

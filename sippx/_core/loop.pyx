@@ -11,6 +11,7 @@ from sippx._core.calls cimport *
 from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.dialog cimport users_take
+from sippx._core.expand cimport complain
 from sippx._core.interp cimport (
     interp_answer_stray, interp_command, interp_deliver, interp_give_up, interp_rested, interp_retransmit,
     interp_start, interp_timer, interp_woken, is_auto_answered,
@@ -21,7 +22,9 @@ from sippx._core.message cimport MSG_REQUEST, msg_t
 from sippx._core.outbox cimport outbox_clear, outbox_t
 from sippx._core.parser cimport PARSE_E_KEEPALIVE, PARSE_E_NO_CALL_ID, PARSE_OK, msg_parse_again
 from sippx._core.program cimport program_t
-from sippx._core.runtime cimport NS_PER_MS, STOP_GRACEFULLY, STOP_NOW, count, now_ms, runtime_t, trace, traces
+from sippx._core.runtime cimport (
+    NS_PER_MS, STOP_GRACEFULLY, STOP_NOW, count, now_ms, number_call, runtime_t, trace, traces,
+)
 from sippx._core.span cimport span_of, span_t
 from sippx._core.stats cimport HIST_WORDS, hist_record
 from sippx._core.template cimport render_ctx_t, template_render
@@ -63,9 +66,21 @@ cdef void flush_memory(runtime_t* rt) noexcept nogil:
             datagram = span_of(o.groups[i].bytes + k * o.groups[i].segment_len, o.groups[i].segment_len)
             if not put_record(&e.link, &head, sizeof(head), datagram):
                 break
-            count(rt, COUNT_DATAGRAMS_SENT)
-            rt.counters[<int> COUNT_BYTES_SENT] += o.groups[i].segment_len
+            count(&e.rt, COUNT_DATAGRAMS_SENT)
+            e.rt.counters[<int> COUNT_BYTES_SENT] += o.groups[i].segment_len
     outbox_clear(o)
+
+
+cdef void flush_all(engine_t* e) noexcept nogil:
+    e.rt.flush(&e.rt)
+    if unlikely(e.side != NULL):
+        e.side.flush(e.side)
+
+
+cdef void set_now(engine_t* e, uint64_t now_ns) noexcept nogil:
+    e.rt.now_ns = now_ns
+    if unlikely(e.side != NULL):
+        e.side.now_ns = now_ns
 
 
 cdef bint put_record(memory_link_t* link, const void* head, uint32_t head_len, span_t body) noexcept nogil:
@@ -158,7 +173,7 @@ cdef void prepare_starts(engine_t* e, uint32_t n) noexcept nogil:
     ctx.random_state = &rt.random_state
     ctx.elapsed_ns = rt.now_ns - rt.start_ns
     for i in range(n):
-        ctx.call_number = rt.n_calls + 1 + i
+        ctx.call_number = e.shared.n_numbers + 1 + i
         length = template_render(p.pieces + p.call_id.piece_first, p.call_id.n_pieces, p.pool, &ctx,
                                  e.start_texts[i] + BYTES_READABLE_PAST_END, CALL_ID_CAP)
         e.start_ids[i] = span_of(e.start_texts[i] + BYTES_READABLE_PAST_END, <uint32_t> length if length > 0 else 0)
@@ -176,8 +191,7 @@ cdef bint start_call(engine_t* e, uint32_t i, uint64_t due_ns, uint32_t user_id)
         count(rt, COUNT_CALLS_REFUSED)
         trace(rt, TRACE_CALLS_REFUSED, 0, 0, e.start_ids[i], span_of(e.start_ids[i].ptr, 0))
         return False
-    rt.n_calls += 1
-    call.call_number = rt.n_calls
+    number_call(rt, call)
     call.remote = rt.remote
     count(rt, COUNT_OUTGOING_CALLS)
     lag = rt.now_ns - due_ns if rt.now_ns > due_ns else 0
@@ -196,11 +210,11 @@ cdef inline void note_peak(runtime_t* rt) noexcept nogil:
 
 
 cdef inline bint may_open(const engine_t* e) noexcept nogil:
-    return e.quit_level == QUIT_RUN and (e.max_calls == 0 or e.rt.n_calls - e.n_hidden < e.max_calls)
+    return e.quit_level == QUIT_RUN and (e.max_calls == 0 or e.rt.n_calls < e.max_calls)
 
 
 cdef inline void note_opened(engine_t* e) noexcept nogil:
-    if e.max_calls > 0 and e.rt.n_calls - e.n_hidden >= e.max_calls and e.quit_level < QUIT_SOFT:
+    if e.max_calls > 0 and e.rt.n_calls >= e.max_calls and e.quit_level < QUIT_SOFT:
         e.quit_level = QUIT_SOFT
 
 
@@ -319,9 +333,12 @@ cdef inline span_t call_key(span_t call_id) noexcept nogil:
 
 
 cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const address_t* source) noexcept nogil:
-    """No open call has that Call-ID: a server opens one for a request, everything else is out of call."""
+    """No call has that Call-ID: side or a server open one for a request, everything else is out of call."""
     cdef runtime_t* rt = &e.rt
     cdef call_t* call
+    if unlikely(e.side != NULL) and m.kind == MSG_REQUEST and m.method != METHOD_ACK and e.quit_level < QUIT_FORCED:
+        open_side_call(e, m, key, hash_, source)
+        return
     if rt.config.auto_answer and m.kind == MSG_REQUEST and is_auto_answered(m) \
             and (rt.program.is_client or not opens_call(rt, m)):
         call = calls_open(&rt.calls, key, hash_, rt.now_ns)
@@ -334,36 +351,56 @@ cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const
         count(rt, COUNT_WARNINGS)
         trace(rt, TRACE_OUT_OF_CALL, e.quit_level, 0, key, excerpt(m.data, m.len))
         return
-    call = calls_open(&rt.calls, key, hash_, rt.now_ns)
+    call = open_incoming(rt, m, key, hash_, source)
+    if likely(call != NULL):
+        note_opened(e)
+        run_incoming(rt, call, m)
+
+
+cdef call_t* open_incoming(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_, const address_t* source) noexcept nogil:
+    """A call for a request of an unknown Call-ID; NULL where there is no room."""
+    cdef call_t* call = calls_open(&rt.calls, key, hash_, rt.now_ns)
     if unlikely(call == NULL):
         count(rt, COUNT_CALLS_REFUSED)
         trace(rt, TRACE_CALLS_REFUSED, 0, 0, key, excerpt(m.data, m.len))
-        return
-    rt.n_calls += 1
-    call.call_number = rt.n_calls
+        return NULL
+    number_call(rt, call)
     call.remote = source[0]
     call.flags |= CALL_INCOMING
     count(rt, COUNT_INCOMING_CALLS)
     note_peak(rt)
-    note_opened(e)
+    return call
+
+
+cdef void run_incoming(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
+    cdef uint64_t hash_ = call.hash
     interp_start(rt, call, 0)
     # nops in front of the first recv may have ended or moved the call, never freed the others'
     if call.state != CALL_FREE and call.hash == hash_:
         interp_deliver(rt, call, m)
 
 
-cdef void deliver(engine_t* e, uint32_t i, const address_t* source) noexcept nogil:
-    cdef runtime_t* rt = &e.rt
-    cdef msg_t* m = &e.msgs[i]
+cdef void open_side_call(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const address_t* source) noexcept nogil:
+    cdef call_t* call = open_incoming(e.side, m, key, hash_, source)
+    if unlikely(call == NULL):
+        return
+    if e.side_is_ooc:
+        count(&e.rt, COUNT_AUTO_ANSWERED)
+        complain(e.side, call, COMPLAINT_STRANGER, m.method_text)
+    run_incoming(e.side, call, m)
+
+
+cdef inline bint deliver_to(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_) noexcept nogil:
+    """Hands the message to the call of that Call-ID; False where this scenario has and had none."""
     cdef uint64_t other = 0
-    cdef uint32_t found = calls_find(&rt.calls, e.keys[i], e.hashes[i], &other)
+    cdef uint32_t found = calls_find(&rt.calls, key, hash_, &other)
     cdef uint32_t expiry_ms
     cdef call_t* call
     if likely(found <= CALL_FOUND_MAX):
         interp_deliver(rt, call_at(&rt.calls, found), m)
     elif found == CALL_RESTING:
         expiry_ms = rt.calls.resting[other].expiry_ms
-        call = calls_wake(&rt.calls, other, e.keys[i])
+        call = calls_wake(&rt.calls, other, key)
         if call != NULL:
             interp_woken(rt, call, expiry_ms, m)
         else:
@@ -371,10 +408,21 @@ cdef void deliver(engine_t* e, uint32_t i, const address_t* source) noexcept nog
     elif found == CALL_DEAD:
         count(rt, COUNT_DEAD_CALL_MSGS)
         count(rt, COUNT_WARNINGS)
-        trace(rt, TRACE_DEAD_CALL, rt.calls.dead[other].reason, rt.calls.dead[other].step, e.keys[i],
+        trace(rt, TRACE_DEAD_CALL, rt.calls.dead[other].reason, rt.calls.dead[other].step, key,
               span_of(m.data, m.len))
     else:
-        stray_message(e, m, e.keys[i], e.hashes[i], source)
+        return False
+    return True
+
+
+cdef void deliver(engine_t* e, uint32_t i, const address_t* source) noexcept nogil:
+    cdef msg_t* m = &e.msgs[i]
+    if likely(deliver_to(&e.rt, m, e.keys[i], e.hashes[i])):
+        return
+    # both tables hash with the same seed
+    if unlikely(e.side != NULL) and deliver_to(e.side, m, e.keys[i], e.hashes[i]):
+        return
+    stray_message(e, m, e.keys[i], e.hashes[i], source)
 
 
 cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint32_t segment,
@@ -421,7 +469,7 @@ cdef uint32_t receive(engine_t* e) noexcept nogil:
     cdef uint32_t i, n = udp_receive(u)
     if n == 0:
         return 0
-    e.rt.now_ns = monotonic_ns()
+    set_now(e, monotonic_ns())
     for i in range(n):
         take_datagrams(e, u.rx_bytes + i * UDP_RX_STRIDE, u.rx_len[i], u.rx_segment[i], &u.rx_source[i])
     return n
@@ -454,8 +502,7 @@ cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil:
         count(rt, COUNT_OUT_OF_CALL_MSGS)
         trace(rt, TRACE_OUT_OF_CALL, e.quit_level, 0, call_id, excerpt(text.ptr, text.len))
         return
-    rt.n_calls += 1
-    call.call_number = rt.n_calls
+    number_call(rt, call)
     call.remote = rt.remote
     count(rt, COUNT_OUTGOING_CALLS)
     note_peak(rt)
@@ -467,7 +514,12 @@ cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil:
 # --------------------------------------------------------------------------- timers and the turn
 
 cdef void expire(engine_t* e) noexcept nogil:
-    cdef runtime_t* rt = &e.rt
+    expire_calls(&e.rt)
+    if unlikely(e.side != NULL):
+        expire_calls(e.side)
+
+
+cdef void expire_calls(runtime_t* rt) noexcept nogil:
     cdef uint64_t tick = (rt.now_ns - rt.start_ns) // NS_PER_MS
     cdef wheel_node_t* node
     cdef resting_t* r
@@ -493,7 +545,16 @@ cdef void expire(engine_t* e) noexcept nogil:
     calls_expire_dead(&rt.calls, now_ms(rt))
 
 
-cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil:
+cdef uint64_t next_timer_ns(engine_t* e) noexcept nogil:
+    cdef uint64_t t = next_timer_of(&e.rt), u
+    if unlikely(e.side != NULL):
+        u = next_timer_of(e.side)
+        if u < t:
+            t = u
+    return t
+
+
+cdef uint64_t next_timer_of(runtime_t* rt) noexcept nogil:
     cdef uint64_t a = wheel_next(&rt.timers), b = wheel_next(&rt.retrans)
     cdef int32_t left_ms
     if b < a:
@@ -507,8 +568,7 @@ cdef uint64_t next_timer_ns(runtime_t* rt) noexcept nogil:
     return ~0ULL if a == ~0ULL else rt.start_ns + a * NS_PER_MS
 
 
-cdef void give_up_calls(engine_t* e) noexcept nogil:
-    cdef runtime_t* rt = &e.rt
+cdef void give_up_calls(runtime_t* rt) noexcept nogil:
     cdef resting_t* r
     cdef uint32_t i
     for i in range(rt.calls.n_touched):
@@ -524,22 +584,33 @@ cdef void give_up_calls(engine_t* e) noexcept nogil:
 
 cdef void heed_stop(engine_t* e) noexcept nogil:
     """int_cmd stop_gracefully: no new calls."""
-    if unlikely(e.rt.stop == <uint32_t> STOP_GRACEFULLY) and e.quit_level < QUIT_SOFT:
+    if unlikely(e.shared.stop == <uint32_t> STOP_GRACEFULLY) and e.quit_level < QUIT_SOFT:
         e.quit_level = QUIT_SOFT
 
 
 cdef bint finished(const engine_t* e) noexcept nogil:
-    return e.rt.stop >= <uint32_t> STOP_NOW or e.quit_level != QUIT_RUN and e.rt.calls.n_open == 0
+    return e.shared.stop >= <uint32_t> STOP_NOW or e.quit_level != QUIT_RUN and e.rt.calls.n_open == 0
 
 
-cdef void update_gauges(engine_t* e) noexcept nogil:
-    cdef runtime_t* rt = &e.rt
+cdef void end_test(engine_t* e) noexcept nogil:
+    if e.side != NULL and e.shared.stop < <uint32_t> STOP_NOW:
+        give_up_calls(e.side)
+    flush_all(e)
+
+
+cdef void update_gauges_of(runtime_t* rt) noexcept nogil:
     rt.gauges[<int> GAUGE_CURRENT_CALLS] = rt.calls.n_open
     rt.gauges[<int> GAUGE_PAUSED_CALLS] = rt.n_paused + rt.calls.n_resting
     rt.gauges[<int> GAUGE_RUNNING_CALLS] = rt.calls.n_open - rt.n_paused - rt.calls.n_resting
     rt.gauges[<int> GAUGE_DEAD_CALLS] = rt.calls.dead_head - rt.calls.dead_tail
-    rt.gauges[<int> GAUGE_CALLS_TOTAL] = rt.n_calls - e.n_hidden
+    rt.gauges[<int> GAUGE_CALLS_TOTAL] = rt.n_calls
     rt.gauges[<int> GAUGE_MEMORY_BYTES] = calls_memory_bytes(&rt.calls)
+
+
+cdef void update_gauges(engine_t* e) noexcept nogil:
+    update_gauges_of(&e.rt)
+    if e.side != NULL:
+        update_gauges_of(e.side)
     if e.udp != NULL:
         collect_udp_counters(e)
 
@@ -578,14 +649,15 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
     cdef uint32_t k, n
     cdef int status
     cdef bint more_due
-    rt.now_ns = monotonic_ns()
+    set_now(e, monotonic_ns())
     while True:
         if unlikely(e.quit_level >= QUIT_FORCED and rt.calls.n_open > 0):
-            give_up_calls(e)
+            give_up_calls(rt)
         more_due = pace(e)
-        flush_udp(rt)
+        flush_all(e)
         heed_stop(e)
         if unlikely(finished(e)):
+            end_test(e)
             return 1
         if rt.now_ns >= end_ns:
             return 0
@@ -593,7 +665,7 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
         t = next_start_ns(e)
         if t < wake:
             wake = t
-        t = next_timer_ns(rt)
+        t = next_timer_ns(e)
         if t < wake:
             wake = t
         n = 0
@@ -609,9 +681,9 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
         k = 1
         while n == e.udp.rx_batch and k < max_receive_batches:
             # messages made so far leave before the next batch is looked at: the peer works meanwhile
-            flush_udp(rt)
+            flush_all(e)
             n = receive(e)
             k += 1
-        rt.now_ns = monotonic_ns()
+        set_now(e, monotonic_ns())
         expire(e)
-        flush_udp(rt)
+        flush_all(e)

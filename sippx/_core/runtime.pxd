@@ -1,10 +1,11 @@
 # sippx/_core/runtime.pxd: what one engine's calls run on: program, calls, timers, outbox, counters.
 #
-# One runtime_t per engine and thread, shared with nobody. `flush` is the seam to the transport: it
+# One runtime_t per scenario of an engine, run by one thread; a second scenario (-rxsf, -oocsf) has its own
+# calls, timers and counters, and a shared_t in common with the main one. `flush` is the seam to the transport: it
 # sends what the outbox holds and clears it.
 #
 # A call's record ends in a tail whose parts depend on the program: RTD starts (calls.pxd), then
-# variables, dialog, transactions and injection lines, each at an offset kept here (0: not there).
+# variables, dialog, transactions, injection lines and the INVITE's CSeq, each at an offset kept here (0: not there).
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sippx._core.address cimport address_t
@@ -91,6 +92,15 @@ cdef struct config_t:
     bint ignore_in_pause         # -pause_msg_ign
     bint keep_slashes            # -callid_slash_ign
     bint auto_answer             # -aa: INFO, NOTIFY, OPTIONS and UPDATE that nothing expects get a 200
+    bint says_goodbye            # aborted calls end with ACK, CANCEL or BYE: a client's, and all of a mixed run
+
+# What the scenarios of one engine have in common.
+cdef struct shared_t:
+    uint32_t stop                # StopReason
+    uint64_t n_numbers           # call numbers given out: branches and tags are made of them
+    uint64_t dynamic_id, dynamic_start, dynamic_max, dynamic_step
+    tdm_map_t tdm
+    uint64_t* counters           # of the main scenario, and of what belongs to no scenario
 
 cdef struct runtime_t:
     program_t* program
@@ -110,7 +120,9 @@ cdef struct runtime_t:
     uint64_t random_state
     bint has_aes
     address_t remote             # where outgoing calls go
-    uint64_t n_calls             # created so far; also the last call number
+    shared_t* shared
+    uint32_t trace_flags         # TraceFlag bits of this scenario's records
+    uint64_t n_calls             # created so far
     uint32_t n_paused
     bint ended_call_failed
     # the flat array of counters and its parts
@@ -129,6 +141,7 @@ cdef struct runtime_t:
     uint32_t dialog_off
     uint32_t txns_off
     uint32_t lines_off
+    uint32_t invite_cseq_off     # u64: 1 + CSeq number of the last INVITE received, 0 none (BEHAVIOR_CSEQ)
     variable_t* globals
     injection_t** files          # in the order of the program's injection files
     injection_state_t* file_states
@@ -136,9 +149,6 @@ cdef struct runtime_t:
     span_t auth_uri              # -auth_uri, or sip:remote_ip:remote_port
     char* scratch                # SCRATCH_TEXTS texts of SCRATCH_STRIDE bytes
     span_t sent                  # the message rendered last, valid until the next one
-    uint32_t stop                # StopReason
-    uint64_t dynamic_id, dynamic_start, dynamic_max, dynamic_step
-    tdm_map_t tdm
     users_t users
 
 cdef inline dialog_t* call_dialog(runtime_t* rt, call_t* call) noexcept nogil:
@@ -164,6 +174,11 @@ cdef inline uint32_t* call_lines(runtime_t* rt, call_t* call) noexcept nogil:
 
 cdef inline char* scratch_text(runtime_t* rt, uint32_t i) noexcept nogil:
     return rt.scratch + i * SCRATCH_STRIDE + BYTES_READABLE_PAST_END
+
+cdef inline void number_call(runtime_t* rt, call_t* call) noexcept nogil:
+    rt.n_calls += 1
+    rt.shared.n_numbers += 1
+    call.call_number = rt.shared.n_numbers
 
 cdef inline void count(runtime_t* rt, uint32_t counter) noexcept nogil:
     rt.counters[counter] += 1

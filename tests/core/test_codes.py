@@ -13,7 +13,7 @@ from sippx._core import codes, tables
 
 CORE = Path(codes.__file__).parent
 FLAGS = {"StepFlag", "Behavior"}
-SPARSE = {"QuitLevel"}
+SPARSE = {"QuitLevel", "TraceFlag"}
 
 
 def stub_classes() -> dict[str, list[str]]:
