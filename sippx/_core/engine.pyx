@@ -63,7 +63,9 @@ cdef address_t make_address(where) except *:
 
 
 cdef class Engine:
-    """Runs one Program, maybe with a second one at its side, over one UDP socket, or over a memory link where fd is None (simulation).
+    """Runs one Program, maybe with a second one at its side, over one UDP socket.
+
+    Where fd is None it works over a memory link (simulation).
 
     The engine borrows the socket's descriptor and uses it from the thread that calls run(). Counters live
     in one uint64 array (see layout()); snapshot() copies it. A memory-link engine is driven by turn(),
@@ -84,7 +86,8 @@ cdef class Engine:
     cdef tuple files
     cdef bytes auth_uri
 
-    def __cinit__(self, Program program not None, *, Program side=None, str side_kind="rx", fd=None, remote=None, TraceRing ring=None, uint32_t trace_mask=0,
+    def __cinit__(self, Program program not None, *, Program side=None, str side_kind="rx", fd=None,
+                  remote=None, TraceRing ring=None, uint32_t trace_mask=0,
                   bint gso=True, bint gro=True, bint batch=True, bint detect_retrans=True, uint32_t t2_ms=4000,
                   uint32_t max_invite_retrans=5, uint32_t max_non_invite_retrans=9,
                   uint32_t behaviors=BEHAVIOR_BYE | BEHAVIOR_ABORT_UNEXPECTED | BEHAVIOR_PING_REPLY,

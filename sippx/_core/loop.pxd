@@ -2,9 +2,9 @@
 #
 # engine_t is one engine's everything: the main scenario's runtime and, in mixed mode (-rxsf) and with an
 # out-of-call scenario (-oocsf), the side: the runtime whose calls requests of unknown Call-IDs open. Schedule,
-# limits and the end of the test are the main scenario's alone. the Engine object (engine.pyx) builds and frees it, the functions
-# here run it without the GIL. An engine without a socket (memory link) is driven by its owner: pace(),
-# take_datagrams(), expire(), flush_memory() at times of his choice.
+# limits and the end of the test are the main scenario's alone. The Engine object (engine.pyx) builds and
+# frees it, the functions here run it without the GIL. An engine without a socket (memory link) is driven by
+# its owner: pace(), take_datagrams(), expire(), flush_all() at times of his choice.
 from libc.stdint cimport uint32_t, uint64_t
 
 from sippx._core.address cimport address_t

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sippx.scenario.bindings import Bindings
 from sippx.scenario.builtin import builtin_names, builtin_text
-from sippx.scenario.compiler import ProgramSpec, compile_scenario
+from sippx.scenario.compiler import ProgramSpec, compile_scenario, shared_globals
 from sippx.scenario.listing import list_program
 from sippx.scenario.loader import load_builtin, load_file, load_string
 from sippx.scenario.model import Scenario
@@ -20,4 +20,5 @@ __all__ = [
     "load_builtin",
     "load_file",
     "load_string",
+    "shared_globals",
 ]

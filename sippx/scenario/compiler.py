@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,15 +102,25 @@ class ProgramSpec:
     unexpected_pause_var: int = -1
 
 
-def compile_scenario(scenario: Scenario, bindings: Bindings) -> ProgramSpec:
+def compile_scenario(
+    scenario: Scenario, bindings: Bindings, *, global_names: Sequence[str] | None = None
+) -> ProgramSpec:
     """Compile a scenario for one run.
 
-    Raises ScenarioError if `bindings.keys` lacks a name the scenario was loaded with; nothing else can fail.
+    global_names: the global variables of the run, where another scenario has more than this one (see
+    shared_globals). Raises ScenarioError if `bindings.keys` lacks a name the scenario was loaded with; nothing
+    else can fail.
     """
     missing = sorted(scenario.key_names - set(bindings.keys))
     if missing:
         raise ScenarioError(f"no value for the -key parameters {', '.join(missing)}", file=scenario.file)
-    return _Compiler(scenario, bindings).compile()
+    names = _names(scenario, "global") if global_names is None else tuple(global_names)
+    return _Compiler(scenario, bindings, names).compile()
+
+
+def shared_globals(*scenarios: Scenario) -> tuple[str, ...]:
+    """Global variables of all these scenarios in one order: of one name, it is one variable."""
+    return tuple(dict.fromkeys(name for scenario in scenarios for name in _names(scenario, "global")))
 
 
 def recv_timeouts(scenario: Scenario, recv_timeout_ms: int) -> list[tuple[int, str | None]]:
@@ -137,10 +147,13 @@ def _names(scenario: Scenario, scope: VariableScope) -> tuple[str, ...]:
 class _Compiler:
     """The tables of one compilation while they grow."""
 
-    def __init__(self, scenario: Scenario, bindings: Bindings) -> None:
+    def __init__(self, scenario: Scenario, bindings: Bindings, global_names: tuple[str, ...]) -> None:
         self.scenario = scenario
         self.bindings = bindings
-        self.numbers = {variable: number for number, variable in enumerate(scenario.variables)}
+        self.global_names = global_names
+        own = (variable for variable in scenario.variables if variable.scope != "global")
+        shared = (Variable(name, "global") for name in global_names)
+        self.numbers = {variable: number for number, variable in enumerate((*own, *shared))}
         self.layout = Layout(scenario.file, bindings, self.numbers, scenario.injection_names)
         self.records_routes = any(isinstance(s, RecvStep) and s.records_routes for s in scenario.steps)
         self.rtd_index = {name: index for index, name in enumerate(scenario.rtd_names)}
@@ -180,7 +193,7 @@ class _Compiler:
             injection_names=scenario.injection_names,
             call_variables=_names(scenario, "call"),
             user_variables=_names(scenario, "user"),
-            global_variables=_names(scenario, "global"),
+            global_variables=self.global_names,
             transactions=scenario.transactions,
             unexpected_step=scenario.labels.get(UNEXPECTED_LABEL, -1),
             unexpected_return_var=self._variable_of(UNEXPECTED_VARIABLES[0]),

@@ -21,7 +21,9 @@ MAX_REGEXP_BYTES = 65_535
 class Context:
     """One document while it is read; numbering of all names follows the order of the document."""
 
-    def __init__(self, source: Source, keys: Collection[str], injection_names: Sequence[str]) -> None:
+    def __init__(
+        self, source: Source, keys: Collection[str], injection_names: Sequence[str], default_injection: str = ""
+    ) -> None:
         self.source = source
         self.keys = frozenset(keys)
         self.injection_names = tuple(injection_names)
@@ -37,6 +39,7 @@ class Context:
         self._scope = Scope(
             keys=self.keys,
             injection_names=self.injection_names,
+            default_injection=default_injection,
             variable=self._keyword_variable,
             fail=source.error,
             warn=self.warn_at,

@@ -38,7 +38,13 @@ _DEFAULT_NAMES: tuple[DefaultName, ...] = ("200", "ack", "ack2", "bye", "cancel"
 _PARSE_POSITION = re.compile(r", line \d+, column \d+(?: \(.*\))?$")
 
 
-def load_file(path: str | Path, *, keys: Collection[str] = (), injection_names: Sequence[str] = ()) -> Scenario:
+def load_file(
+    path: str | Path,
+    *,
+    keys: Collection[str] = (),
+    injection_names: Sequence[str] = (),
+    default_injection: str = "",
+) -> Scenario:
     """See Scenario.from_file."""
     path = Path(path)
     try:
@@ -46,7 +52,7 @@ def load_file(path: str | Path, *, keys: Collection[str] = (), injection_names: 
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ScenarioError(f"cannot read the scenario: {error.strerror or error}", file=str(path)) from None
-    context = Context(Source(data, str(path)), keys, injection_names)
+    context = Context(Source(data, str(path)), keys, injection_names, default_injection)
     return _Loader(context, path.name.removesuffix(".xml")).load()
 
 
@@ -56,19 +62,23 @@ def load_string(
     name: str = "scenario",
     keys: Collection[str] = (),
     injection_names: Sequence[str] = (),
+    default_injection: str = "",
 ) -> Scenario:
     """See Scenario.from_string."""
     if isinstance(text, str):
         source = Source(text.encode("utf-8", "surrogateescape"), name, encoding="UTF-8")
     else:
         source = Source(text, name)
-    return _Loader(Context(source, keys, injection_names), name.removesuffix(".xml")).load()
+    context = Context(source, keys, injection_names, default_injection)
+    return _Loader(context, name.removesuffix(".xml")).load()
 
 
-def load_builtin(name: str, *, keys: Collection[str] = ()) -> Scenario:
+def load_builtin(
+    name: str, *, keys: Collection[str] = (), injection_names: Sequence[str] = (), flag: str = "-sn"
+) -> Scenario:
     """See Scenario.builtin."""
-    data = builtin.builtin_text(name).encode("utf-8")
-    return _Loader(Context(Source(data, f"{name} (built-in)"), keys, ()), name).load()
+    data = builtin.builtin_text(name, flag=flag).encode("utf-8")
+    return _Loader(Context(Source(data, f"{name} (built-in)"), keys, injection_names), name).load()
 
 
 class _Loader:

@@ -255,16 +255,23 @@ class Scenario:
 
     @staticmethod
     def from_file(
-        path: str | Path, *, keys: Collection[str] = (), injection_names: Sequence[str] = ()
+        path: str | Path,
+        *,
+        keys: Collection[str] = (),
+        injection_names: Sequence[str] = (),
+        default_injection: str = "",
     ) -> Scenario:
         """Read and check a scenario file.
 
-        keys: names of -key parameters. injection_names: base names of the -inf files, the default first.
+        keys: names of -key parameters. injection_names: base names of the -inf files; default_injection: the one
+        of a [fieldN] that names none, "": the first.
         Raises ScenarioError for everything that is wrong with the file or its content.
         """
         from sippx.scenario.loader import load_file
 
-        return load_file(path, keys=keys, injection_names=injection_names)
+        return load_file(
+            path, keys=keys, injection_names=injection_names, default_injection=default_injection
+        )
 
     @staticmethod
     def from_string(
@@ -273,15 +280,28 @@ class Scenario:
         name: str = "scenario",
         keys: Collection[str] = (),
         injection_names: Sequence[str] = (),
+        default_injection: str = "",
     ) -> Scenario:
         """Check scenario XML given as text; a `str` is taken as UTF-8 whatever its declaration says."""
         from sippx.scenario.loader import load_string
 
-        return load_string(text, name=name, keys=keys, injection_names=injection_names)
+        return load_string(
+            text,
+            name=name,
+            keys=keys,
+            injection_names=injection_names,
+            default_injection=default_injection,
+        )
 
     @staticmethod
-    def builtin(name: str, *, keys: Collection[str] = ()) -> Scenario:
-        """Load one of the scenarios that come with sippx; raises ScenarioError for an unknown name."""
+    def builtin(
+        name: str, *, keys: Collection[str] = (), injection_names: Sequence[str] = (), flag: str = "-sn"
+    ) -> Scenario:
+        """Load one of the scenarios that come with sippx.
+
+        injection_names: as with from_file, for a scenario that shares them with another. Raises ScenarioError,
+        which names `flag`, for an unknown name.
+        """
         from sippx.scenario.loader import load_builtin
 
-        return load_builtin(name, keys=keys)
+        return load_builtin(name, keys=keys, injection_names=injection_names, flag=flag)

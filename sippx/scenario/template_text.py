@@ -53,13 +53,15 @@ def _call_variable(name: str, _index: int) -> Variable:
 class Scope:
     """What a template may refer to, and whom to tell about it; indices count bytes of its text.
 
-    keys: names of -key parameters. injection_names: files of [fieldN], the default first. variable(name, i)
+    keys: names of -key parameters. injection_names: files of [fieldN]; default_injection: that of one which
+    names none, "": the first. variable(name, i)
     is the variable that text[i:] mentions. fail(i, message) makes the exception to raise for text[i:],
     warn(i, message) takes a remark, place(i) gives line and column.
     """
 
     keys: Collection[str] = ()
     injection_names: Sequence[str] = ()
+    default_injection: str = ""
     variable: Callable[[str, int], Variable] = _call_variable
     fail: Fail = _value_error
     warn: Warn = _no_warning
@@ -232,7 +234,7 @@ class _Word:
         names = self.scope.injection_names
         if not names:
             self.fail(f"'[{self.word}]': no injection file was given (-inf)")
-        file = names[0]
+        file = self.scope.default_injection or names[0]
         if "file" in values:
             file = values["file"][0].decode("utf-8", "surrogateescape")
             if file not in names:
