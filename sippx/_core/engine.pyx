@@ -74,7 +74,7 @@ cdef class Engine:
     files: an Injection for each of the program's injection_names. n_users: -users, 0 for calls by rate.
     tdm: (first a, n, b, first c, n, first d, n) of -tdmmap. Commands of sendCmd are kept for take_commands().
     side: the program whose calls requests of unknown Call-IDs open, with the global variables and injection files
-    of the main one; side_kind: "rx" (mixed mode) or "ooc" (out of call).
+    (or none) of the main one; side_kind: "rx" (mixed mode) or "ooc" (out of call).
     """
     cdef engine_t* e
     cdef readonly Program program
@@ -157,9 +157,10 @@ cdef class Engine:
         cdef runtime_t* rt
         if kind not in ("rx", "ooc"):
             raise ValueError(f"side_kind '{kind}' is neither rx nor ooc")
-        for name in ("global_variables", "injection_names"):
-            if getattr(self.side.spec, name) != getattr(self.program.spec, name):
-                raise ValueError(f"the two programs differ in {name}")
+        if self.side.spec.global_variables != self.program.spec.global_variables:
+            raise ValueError("the two programs differ in global_variables")
+        if self.side.p.n_files and self.side.spec.injection_names != self.program.spec.injection_names:
+            raise ValueError("the two programs differ in injection_names")
         rt = <runtime_t*> calloc(1, sizeof(runtime_t))
         if rt == NULL:
             raise MemoryError

@@ -73,8 +73,8 @@ COMPLAINT_TEXTS: Mapping[str, str] = {
     "COMPLAINT_JUMP": "Jump statement at index {e.a} of call {e.call_id} jumps to itself or to no message",
     "COMPLAINT_COMMAND": "Unexpected command for call {e.call_id}: {e.doing}, received '{e.text}'",
     "COMPLAINT_NO_MEMORY": "no memory for a variable in message {e.a} of call {e.call_id}",
-    "COMPLAINT_ACK_CSEQ": "ACK CSeq value does NOT match value of related INVITE CSeq -- aborting call",
-    "COMPLAINT_STRANGER": "Received out-of-call {e.text} message, using the out-of-call scenario",
+    "COMPLAINT_ACK_CSEQ": "ACK CSeq value does NOT match value of related INVITE CSeq -- aborting call {e.call_id}",
+    "COMPLAINT_STRANGER": "Received out-of-call {e.text} message, using the out-of-call scenario for {e.call_id}",
 }
 # TRACE_ABORT_BYE of a call that goes on all the same (its b is the negative method).
 _CONTINUE_TEXTS: Mapping[str, str] = {

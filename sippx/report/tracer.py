@@ -23,6 +23,8 @@ IDLE_INTERVAL_S = 0.04
 FLUSH_INTERVAL_S = 0.5
 LAST_DRAIN_S = 5.0
 MAX_NOTES = 16
+TRACE_OF_SIDE = 0x100
+"""Bit in the kind of a record of the second scenario (codes.TraceFlag)."""
 
 
 class Tracer:
@@ -33,6 +35,7 @@ class Tracer:
 
     drain        gives the records since its last call; called by one thread at a time
     message_log  -trace_msg, None when off; likewise error_log and -trace_err, action_log and -trace_logs
+    side_context what the texts about a second scenario name
     execute      runs the command of an <exec>; None: such records are ignored
     """
 
@@ -42,6 +45,7 @@ class Tracer:
         codes: TraceCodes,
         context: TraceContext,
         *,
+        side_context: TraceContext | None = None,
         message_log: TraceFile | None = None,
         error_log: TraceFile | None = None,
         action_log: TraceFile | None = None,
@@ -51,6 +55,7 @@ class Tracer:
         self._drain = drain
         self._codes = codes
         self._context = context
+        self._side_context = side_context
         self._message_log = message_log
         self._error_log = error_log
         self._action_log = action_log
@@ -150,16 +155,20 @@ class Tracer:
         return bool(records)
 
     def _write(self, record: TraceRecord) -> None:
+        context = self._context
+        if record[0] & TRACE_OF_SIDE:
+            context = self._side_context or context
+            record = (record[0] & ~TRACE_OF_SIDE, *record[1:])
         name = self._codes.kinds.get(record[0], "")
         if name == "TRACE_LOG" and self._action_log:
             self._action_log.write(record[5] + b"\n")
         elif name == "TRACE_EXEC" and self._execute:
             self._execute(record[5])
         if self._message_log:
-            entry = message_entry(self._context, self._codes, record)
+            entry = message_entry(context, self._codes, record)
             if entry is not None:
                 self._message_log.write(entry)
-        text = error_text(self._context, self._codes, record)
+        text = error_text(context, self._codes, record)
         if text is None:
             return
         if self._codes.kinds[record[0]] in NOTES:

@@ -26,6 +26,7 @@ _BEHAVIORS = {
     "bye": codes.Behavior.BEHAVIOR_BYE,
     "abortunexp": codes.Behavior.BEHAVIOR_ABORT_UNEXPECTED,
     "pingreply": codes.Behavior.BEHAVIOR_PING_REPLY,
+    "cseq": codes.Behavior.BEHAVIOR_CSEQ,
 }
 
 
@@ -156,9 +157,18 @@ def check_program(scenario: Scenario, program: Program, options: Options, files:
 
 
 def make_engine(
-    program: Program, options: Options, place: Place, files: InjectionFiles, ring: TraceRing, fd: int, trace_mask: int
+    program: Program,
+    options: Options,
+    place: Place,
+    files: InjectionFiles,
+    ring: TraceRing,
+    fd: int,
+    trace_mask: int,
+    *,
+    side: Program | None = None,
+    side_kind: str = "rx",
 ) -> Engine:
-    """The engine of a run over the socket fd.
+    """The engine of a run over the socket fd; side: the program of a second scenario, of that kind.
 
     Raises UsageError or StartError where an option does not fit the program or the machine.
     """
@@ -168,6 +178,8 @@ def make_engine(
     try:
         engine = Engine(
             program,
+            side=side,
+            side_kind=side_kind,
             fd=fd,
             remote=packed_address(place.target) if place.target else None,
             ring=ring,

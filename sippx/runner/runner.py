@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 
 from sippx import control
 from sippx._core import codes
-from sippx._core.program import Program
 from sippx.addresses import resolve_addresses, resolve_remote
 from sippx.errors import StartError
 from sippx.options import Options
@@ -32,8 +31,9 @@ from sippx.runner.engine_setup import (
 )
 from sippx.runner.flow import flow_step, measures_of
 from sippx.runner.results import RunResults
+from sippx.runner.second import compile_both, load_second
 from sippx.runner.traces import make_ring, make_trace_reporters, make_tracer, trace_mask, trace_path
-from sippx.scenario import Scenario, compile_scenario
+from sippx.scenario import Scenario
 from sippx.sockets import open_udp_socket
 
 SLICE_NS = 50_000_000
@@ -55,6 +55,9 @@ class Runner:
         self.scenario = scenario
         self.options = options
         refuse_unbuilt(scenario)
+        self._second = load_second(scenario, options)
+        if self._second is not None:
+            refuse_unbuilt(self._second.scenario)
         self.measures = measures_of(scenario)
         self._results = RunResults(
             scenario, options, self.measures, abort=self._abort, command_line=command_line
@@ -76,17 +79,21 @@ class Runner:
             if options.remote_sending_host is not None:
                 target = resolve_remote(options.remote_sending_host, local.family)
             self._place = Place(remote, target, local, self.local_port)
-            self._program = Program(compile_scenario(scenario, make_bindings(options, self._place)))
+            self._program, side = compile_both(scenario, self._second, make_bindings(options, self._place))
             self._injection_files = InjectionFiles(options)
             check_program(scenario, self._program, options, self._injection_files)
+            if self._second is not None and side is not None:
+                check_program(self._second.scenario, side, options, self._injection_files)
             ring = make_ring(options)
             self._engine = make_engine(
                 self._program, options, self._place, self._injection_files, ring, self._socket.fileno(),
-                trace_mask(options),
+                trace_mask(options), side=side, side_kind=self._second.kind if self._second else "rx",
             )  # fmt: skip
             self._layout = Layout.from_dict(self._engine.layout())
             self.flow = tuple(flow_step(step, scenario, options) for step in scenario.steps)
-            self._tracer = make_tracer(scenario, options, self.flow, ring)
+            self._tracer = make_tracer(
+                scenario, options, self.flow, ring, second=self._second.scenario if self._second else None
+            )
             trace_reporters = make_trace_reporters(scenario, options, self.measures)
             self._reporters = Reporters([*trace_reporters, *self._results.reporters], self._look)
             on_error.pop_all()
@@ -165,7 +172,8 @@ class Runner:
         if not self._run_once.acquire(blocking=False):
             raise RuntimeError("a Runner runs once: make another for another run")
         self._tracer.start()
-        for warning in (*self.scenario.warnings, *self._injection_files.warnings()):
+        second_warnings = self._second.scenario.warnings if self._second is not None else ()
+        for warning in (*self.scenario.warnings, *second_warnings, *self._injection_files.warnings()):
             self._tracer.warn(warning)
         self._start_wall_ns = time.time_ns()
         start_s = time.monotonic()

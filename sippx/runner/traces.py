@@ -17,6 +17,7 @@ from sippx.report.flow import FlowStep, Measures
 from sippx.report.reporter import Reporter
 from sippx.report.statfile import StatFile
 from sippx.report.tracer import Tracer
+from sippx.runner.flow import flow_step
 from sippx.scenario import Scenario
 
 _ERROR_RING_BYTES = 1 << 22
@@ -51,7 +52,14 @@ def trace_path(scenario: Scenario, given: str | None, what: str) -> Path:
     return Path(given or tracefile.trace_file_name(scenario.name, os.getpid(), what))
 
 
-def make_tracer(scenario: Scenario, options: Options, flow: Sequence[FlowStep], ring: TraceRing) -> Tracer:
+def make_tracer(
+    scenario: Scenario,
+    options: Options,
+    flow: Sequence[FlowStep],
+    ring: TraceRing,
+    *,
+    second: Scenario | None = None,
+) -> Tracer:
     """The tracer with the logs that were asked for; UsageError where one cannot be created."""
     message_log = error_log = action_log = None
     if options.trace_msg:
@@ -63,11 +71,17 @@ def make_tracer(scenario: Scenario, options: Options, flow: Sequence[FlowStep], 
     if options.trace_logs:
         action_log = _created(trace_path(scenario, options.log_file, "logs"), tracefile.action_log, UsageError)
     context = tracefile.TraceContext(scenario.description, flow)
+    side_context = None
+    if second is not None:
+        side_context = tracefile.TraceContext(
+            second.description, tuple(flow_step(step, second, options) for step in second.steps)
+        )
     trace_codes = tracefile.TraceCodes.from_enums(codes.TraceKind, codes.Method, codes.Complaint)
     return Tracer(
         ring.drain,
         trace_codes,
         context,
+        side_context=side_context,
         message_log=message_log,
         error_log=error_log,
         action_log=action_log,

@@ -276,8 +276,9 @@ def test_the_second_scenario_can_stop_the_run(command: str, reason: str) -> None
     ticks.receive(stranger("MESSAGE"))
     is_over = ticks.engine.turn(4 * MS)
     assert (ticks.engine.stop_reason, is_over) == (reason, reason == "now")
-    ticks.until(9)
-    assert ticks.counts("outgoing_calls") == [4]
+    if not is_over:
+        ticks.until(9)
+        assert ticks.counts("outgoing_calls") == [3]
 
 
 @pytest.mark.parametrize("kind", ["rx", "ooc"])
@@ -394,7 +395,7 @@ def test_an_engine_without_a_second_scenario_has_no_second_counters() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_two_mixed_engines_call_each_other_over_a_bad_link(seed: int) -> None:
     caller = scenario(send("MESSAGE", "retrans='500'"), recv("200"))
-    callee = scenario(recv("MESSAGE"), send("200"), "<timewait milliseconds='9000'/>")
+    callee = scenario(recv("MESSAGE"), send("200"), "<timewait milliseconds='35000'/>")
     made: list[Engine] = []
     for pid, port in ((7, 5061), (8, 5060)):
         first, other = programs(caller, callee, bindings=Bindings(pid=pid, local_port=port))
@@ -405,7 +406,7 @@ def test_two_mixed_engines_call_each_other_over_a_bad_link(seed: int) -> None:
     link.run(4 * S)
     for one in made:
         one.pause(True)
-    link.run(60 * S)
+    link.run(90 * S)
     for one in made:
         total, answered = snapshot(one), side(one)
         accounted(total)
