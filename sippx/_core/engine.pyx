@@ -30,7 +30,7 @@ from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_free, outbox_init
 from sippx._core.program cimport Program, program_t
 from sippx._core.ring cimport TraceRing
 from sippx._core.runtime cimport (
-    SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, tdm_map_t, txn_t,
+    OOC_NUMBERS, SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, tdm_map_t, txn_t,
 )
 from sippx._core.span cimport span_of, span_t
 from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
@@ -111,6 +111,8 @@ cdef class Engine:
         rt.program = &program.p
         rt.owner = self.e
         rt.shared = &self.e.shared
+        rt.shared.last_ooc_number = OOC_NUMBERS
+        rt.last_number = &rt.shared.last_number
         rt.send_command = keep_command
         self.e.opens_by_command = opens_by_command(rt.program)
         rt.has_aes = has_aes()
@@ -169,6 +171,9 @@ cdef class Engine:
         rt[0] = self.e.rt
         rt.program = &self.side.p
         rt.trace_flags = TRACE_OF_SIDE
+        if self.e.side_is_ooc:
+            # SIPp's have no number at all: the test's calls are numbered as if there were none
+            rt.last_number = &rt.shared.last_ooc_number
         rt.random_state = rt.random_state * 0x9E3779B97F4A7C15ULL + 3 or 1
         rt.users.n = n_users
 
@@ -530,8 +535,8 @@ cdef class Engine:
         call = calls_open(&rt.calls, key, calls_hash(&rt.calls, key), rt.now_ns)
         if call == NULL:
             raise MemoryError
-        rt.shared.n_numbers += 1
-        call.call_number = rt.shared.n_numbers
+        rt.shared.last_number += 1
+        call.call_number = rt.shared.last_number
         call.remote = rt.remote
         call.flags = CALL_INIT
         interp_start(rt, call, 0)

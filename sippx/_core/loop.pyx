@@ -173,7 +173,7 @@ cdef void prepare_starts(engine_t* e, uint32_t n) noexcept nogil:
     ctx.random_state = &rt.random_state
     ctx.elapsed_ns = rt.now_ns - rt.start_ns
     for i in range(n):
-        ctx.call_number = e.shared.n_numbers + 1 + i
+        ctx.call_number = e.shared.last_number + 1 + i
         length = template_render(p.pieces + p.call_id.piece_first, p.call_id.n_pieces, p.pool, &ctx,
                                  e.start_texts[i] + BYTES_READABLE_PAST_END, CALL_ID_CAP)
         e.start_ids[i] = span_of(e.start_texts[i] + BYTES_READABLE_PAST_END, <uint32_t> length if length > 0 else 0)
@@ -406,7 +406,8 @@ cdef inline bint deliver_to(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_)
         else:
             count(rt, COUNT_CALLS_REFUSED)
     elif found == CALL_DEAD:
-        count(rt, COUNT_DEAD_CALL_MSGS)
+        # as SIPp, among those of the main scenario
+        rt.shared.counters[<int> COUNT_DEAD_CALL_MSGS] += 1
         count(rt, COUNT_WARNINGS)
         trace(rt, TRACE_DEAD_CALL, rt.calls.dead[other].reason, rt.calls.dead[other].step, key,
               span_of(m.data, m.len))

@@ -28,6 +28,7 @@ cdef enum:
     SCRATCH_TEXTS = 5
     SCRATCH_STRIDE = 66048       # a message, padded at both ends
     TDM_CIRCUITS = 1024
+    OOC_NUMBERS = 1000000000000  # calls of the out-of-call scenario are numbered from there
 
 # -tdmmap {first_a-..}{b}{first_c-..}{first_d-..}; n_a * n_c * n_d circuits, taken[] while a call has one
 cdef struct tdm_map_t:
@@ -97,7 +98,8 @@ cdef struct config_t:
 # What the scenarios of one engine have in common.
 cdef struct shared_t:
     uint32_t stop                # StopReason
-    uint64_t n_numbers           # call numbers given out: branches and tags are made of them
+    uint64_t last_number         # call number given out last: branches and tags are made of them
+    uint64_t last_ooc_number     # those of the out-of-call scenario, far from the others
     uint64_t dynamic_id, dynamic_start, dynamic_max, dynamic_step
     tdm_map_t tdm
     uint64_t* counters           # of the main scenario, and of what belongs to no scenario
@@ -121,6 +123,7 @@ cdef struct runtime_t:
     bint has_aes
     address_t remote             # where outgoing calls go
     shared_t* shared
+    uint64_t* last_number        # the one in shared that this scenario's calls take theirs from
     uint32_t trace_flags         # TraceFlag bits of this scenario's records
     uint64_t n_calls             # created so far
     uint32_t n_paused
@@ -177,8 +180,8 @@ cdef inline char* scratch_text(runtime_t* rt, uint32_t i) noexcept nogil:
 
 cdef inline void number_call(runtime_t* rt, call_t* call) noexcept nogil:
     rt.n_calls += 1
-    rt.shared.n_numbers += 1
-    call.call_number = rt.shared.n_numbers
+    rt.last_number[0] += 1
+    call.call_number = rt.last_number[0]
 
 cdef inline void count(runtime_t* rt, uint32_t counter) noexcept nogil:
     rt.counters[counter] += 1

@@ -66,9 +66,8 @@ def compile_both(
     names = tuple(dict.fromkeys(main.injection_names + other.injection_names))
     if second.kind == "rx":
         main, other = replace(main, injection_names=names), replace(other, injection_names=names)
-        side = compile_scenario(other, bindings, global_names=global_names)
-    else:
-        side = compile_scenario(other, bindings, global_names=global_names)
+    side = compile_scenario(other, bindings, global_names=global_names, is_second=True)
+    if second.kind == "ooc":
         if _reads_files(side):
             raise UsageError(
                 f"{other.file}: Automatic calls (created by -aa, -oocsn or -oocsf) cannot use input files!"

@@ -103,19 +103,23 @@ class ProgramSpec:
 
 
 def compile_scenario(
-    scenario: Scenario, bindings: Bindings, *, global_names: Sequence[str] | None = None
+    scenario: Scenario,
+    bindings: Bindings,
+    *,
+    global_names: Sequence[str] | None = None,
+    is_second: bool = False,
 ) -> ProgramSpec:
     """Compile a scenario for one run.
 
     global_names: the global variables of the run, where another scenario has more than this one (see
-    shared_globals). Raises ScenarioError if `bindings.keys` lacks a name the scenario was loaded with; nothing
+    shared_globals). is_second: of a run's two scenarios it is the one of received calls. Raises ScenarioError if `bindings.keys` lacks a name the scenario was loaded with; nothing
     else can fail.
     """
     missing = sorted(scenario.key_names - set(bindings.keys))
     if missing:
         raise ScenarioError(f"no value for the -key parameters {', '.join(missing)}", file=scenario.file)
     names = _names(scenario, "global") if global_names is None else tuple(global_names)
-    return _Compiler(scenario, bindings, names).compile()
+    return _Compiler(scenario, bindings, names, is_second).compile()
 
 
 def shared_globals(*scenarios: Scenario) -> tuple[str, ...]:
@@ -147,8 +151,9 @@ def _names(scenario: Scenario, scope: VariableScope) -> tuple[str, ...]:
 class _Compiler:
     """The tables of one compilation while they grow."""
 
-    def __init__(self, scenario: Scenario, bindings: Bindings, global_names: tuple[str, ...]) -> None:
+    def __init__(self, scenario: Scenario, bindings: Bindings, global_names: tuple[str, ...], is_second: bool) -> None:
         self.scenario = scenario
+        self.is_second = is_second
         self.bindings = bindings
         self.global_names = global_names
         own = (variable for variable in scenario.variables if variable.scope != "global")
@@ -228,7 +233,8 @@ class _Compiler:
                     row["flags"] |= StepFlag.STEP_TIMEWAIT if step.is_timewait else 0
             rows.append(row)
             uses_last.append(uses)
-        for row, keeps in zip(rows, steps_that_keep_last(self.scenario, uses_last), strict=True):
+        keep_last = steps_that_keep_last(self.scenario, uses_last, says_goodbye=self.is_second)
+        for row, keeps in zip(rows, keep_last, strict=True):
             row["flags"] |= StepFlag.STEP_KEEPS_LAST if keeps else 0
         return self.layout.array(rows, STEP_DTYPE)
 

@@ -8,16 +8,19 @@ from sippx._core.codes import ActionKind
 from sippx.scenario.model import UNEXPECTED_LABEL, RecvStep, Scenario, SendStep
 
 
-def steps_that_keep_last(scenario: Scenario, uses_last: Sequence[bool]) -> list[bool]:
+def steps_that_keep_last(
+    scenario: Scenario, uses_last: Sequence[bool], *, says_goodbye: bool = False
+) -> list[bool]:
     """For each step: whether a call parked there must keep its last received message.
 
     uses_last[i]: step i, with its actions, looks at the last message. Backward liveness: such a step makes it
     live; waiting for a message ends its life, since the match replaces it, except along a timeout and where
-    the recv may be skipped. Clients always keep it, because the messages that abort a call are built from it,
-    and so does a server whose calls do not just go on from step to step.
+    the recv may be skipped. Clients (and, with says_goodbye, others whose aborted calls end like a client's)
+    always keep it, because the messages that abort a call are built from it, and so does a server whose calls do
+    not just go on from step to step.
     """
     steps = scenario.steps
-    if scenario.is_client or _goes_anywhere(scenario, uses_last):
+    if scenario.is_client or says_goodbye or _goes_anywhere(scenario, uses_last):
         return [True] * len(steps)
     live = [False] * (len(steps) + 1)  # the last entry is the end of the scenario
 

@@ -25,7 +25,7 @@ def programs(
     bindings = bindings or Bindings(pid=7, local_port=5061)
     return (
         Program(compile_scenario(first, bindings, global_names=common)),
-        Program(compile_scenario(other, bindings, global_names=common)),
+        Program(compile_scenario(other, bindings, global_names=common, is_second=True)),
     )
 
 
