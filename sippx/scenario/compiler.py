@@ -112,8 +112,9 @@ def compile_scenario(
     """Compile a scenario for one run.
 
     global_names: the global variables of the run, where another scenario has more than this one (see
-    shared_globals). is_second: of a run's two scenarios it is the one of received calls. Raises ScenarioError if `bindings.keys` lacks a name the scenario was loaded with; nothing
-    else can fail.
+    shared_globals). is_second: of a run's two scenarios it is the one whose calls requests open.
+
+    Raises ScenarioError if `bindings.keys` lacks a name the scenario was loaded with; nothing else can fail.
     """
     missing = sorted(scenario.key_names - set(bindings.keys))
     if missing:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from e2e.harness import free_port
+from e2e.test_second_scenario import CALLER
 from interop.pairs import SIPP, Side, normalised, run_pair
+from interop.plays import start as started
 
 pytestmark = [
     pytest.mark.interop,
@@ -93,3 +96,19 @@ def test_the_statistics_file_has_the_same_columns(tmp_path: Path) -> None:
         folder.mkdir()
         headers[tool] = [side.stat_header for side in run_pair(folder, tool, tool, n_calls=1)]
     assert headers["sipp"] == headers["sippx"]
+
+
+def test_one_run_calls_sipp_and_is_called_by_it(tmp_path: Path) -> None:
+    (tmp_path / "caller.xml").write_text(f'<?xml version="1.0"?>\n<scenario name="c">\n{CALLER}</scenario>\n')
+    port, uas_port, uac_port = free_port(), free_port(), free_port()
+    here = ("-i", "127.0.0.1", "-nostdin", "-m", "20")
+    mixed_words = ("-sf", "caller.xml", "-rxrn", "uas", f"127.0.0.1:{uas_port}", "-p", port, "-r", "50", "-d", "2500")
+    with (
+        started("sipp", tmp_path, "-sn", "uas", "-p", uas_port, *here) as called,
+        started("sippx", tmp_path, *mixed_words, *here) as mixed,
+    ):
+        called.wait_bound(uas_port)
+        mixed.wait_bound(port)
+        with started("sipp", tmp_path, "-sn", "uac", f"127.0.0.1:{port}", "-p", uac_port, "-r", "50", *here) as caller:
+            for finished in (caller.wait(), called.wait(), mixed.wait()):
+                assert finished.code == 0, finished.text

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from interop.cases import actions, builtin, flow, keywords, matching, regexps, signalling, timing, unexpected
+from interop.cases import actions, builtin, flow, keywords, matching, regexps, signalling, strangers, timing, unexpected
 
 CASES = [
     case
-    for topic in (actions, regexps, flow, matching, keywords, signalling, unexpected, timing, builtin)
+    for topic in (actions, regexps, flow, matching, keywords, signalling, unexpected, strangers, timing, builtin)
     for case in topic.CASES
 ]

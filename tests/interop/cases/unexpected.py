@@ -261,10 +261,4 @@ CASES = [
         Expected(("OPTIONS", "INFO"), errors=("non SIP message discarded",)),
         Script({"OPTIONS": (OK, Raw("hello\n"), Raw("\n\n")), "INFO": (OK,)}),
     ),
-    Case(
-        "ooc_scenario_answers_strangers",
-        Expected(("OPTIONS", "202 MESSAGE"), outcome={"SuccessfulCall": 1, "AutoAnswered": 1}),
-        Script({"OPTIONS": (OK, Request("MESSAGE", call=7))}),
-        words=("-oocsf", "SCENARIOS/ooc_answer.xml"),
-    ),
 ]
