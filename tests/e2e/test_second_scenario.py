@@ -59,7 +59,10 @@ def test_two_mixed_runs_call_each_other(tmp_path: Path) -> None:
     for name in ("one", "two"):
         row = last_row(tmp_path / f"{name}.csv")
         assert [row[f"{of}(C)"] for of in ("OutgoingCall", "IncomingCall", "SuccessfulCall")] == ["20", "0", "20"]
-        assert not (tmp_path / f"{name}.err").exists(), (tmp_path / f"{name}.err").read_text()
+        log = tmp_path / f"{name}.err"
+        # whoever starts first calls a port that is not open yet
+        warnings = [line for line in log.read_text().splitlines()[1:] if line] if log.exists() else []
+        assert not [line for line in warnings if "network error" not in line], warnings
 
 
 def test_a_request_out_of_call_is_answered_by_a_builtin_scenario(tmp_path: Path) -> None:
