@@ -15,7 +15,7 @@ CORE_LEVELS = [
     # L1: leaves; those that use another one are named in PEERS
     {
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
-        "libcrypto", "milenage", "challenge", "digest", "variables", "sample",
+        "libcrypto", "milenage", "challenge", "digest", "variables", "sample", "tracelog",
     },
     # L2
     {"program", "calls"},
@@ -31,7 +31,7 @@ LEVEL = {module: level for level, modules in enumerate(CORE_LEVELS) for module i
 PEERS = {
     ("udp", "outbox"), ("template", "parser"), ("regex", "pattern"), ("milenage", "libcrypto"),
     ("challenge", "libcrypto"), ("digest", "libcrypto"), ("digest", "milenage"), ("digest", "challenge"),
-    ("variables", "blocks"),
+    ("variables", "blocks"), ("tracelog", "ring"),
 }  # fmt: skip
 """L1 modules that may use another one."""
 

@@ -276,8 +276,8 @@ cpdef enum Gauge:
 
 cpdef enum TraceKind:
     # Records of the trace ring; the tracer thread turns them into text.
-    TRACE_SENT                   # data = message
-    TRACE_RECEIVED               # data = message
+    TRACE_SENT                   # data = message; a = step, above the last one: a default message
+    TRACE_RECEIVED               # data = message; call-id empty where it is not SIP
     TRACE_UNEXPECTED             # data = message; a = step, call-id
     TRACE_ABORT_UNEXPECTED       # error: call aborted on an unexpected message
     TRACE_CONTINUE_UNEXPECTED
@@ -303,6 +303,10 @@ cpdef enum TraceKind:
     TRACE_EXEC                   # exec command: data = command
     TRACE_PING                   # error: unexpected PING; b = 0: it was not answered
     TRACE_COMPLAINT              # warning of an action or keyword: a = step, b = Complaint, data = what was looked at
+    TRACE_RTT                    # a = response-time duration; data = rtt_trace_t
+    TRACE_CALL_STARTED           # for the debugging of calls
+    TRACE_STEP                   # likewise: a = step that is executed, b = StepKind; data = engine ms, uint64
+    TRACE_CALL_ENDED             # likewise: a = step, b = DeadReason
     N_TRACE_KINDS
 
 cpdef enum TraceFlag:

@@ -286,7 +286,11 @@ class TraceKind(IntEnum):
     TRACE_EXEC = 24
     TRACE_PING = 25
     TRACE_COMPLAINT = 26
-    N_TRACE_KINDS = 27
+    TRACE_RTT = 27
+    TRACE_CALL_STARTED = 28
+    TRACE_STEP = 29
+    TRACE_CALL_ENDED = 30
+    N_TRACE_KINDS = 31
 
 class TraceFlag(IntEnum):
     TRACE_OF_SIDE = 256

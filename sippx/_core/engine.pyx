@@ -87,7 +87,7 @@ cdef class Engine:
     cdef bytes auth_uri
 
     def __cinit__(self, Program program not None, *, Program side=None, str side_kind="rx", fd=None,
-                  remote=None, TraceRing ring=None, uint32_t trace_mask=0,
+                  remote=None, TraceRing ring=None, uint64_t trace_mask=0,
                   bint gso=True, bint gro=True, bint batch=True, bint detect_retrans=True, uint32_t t2_ms=4000,
                   uint32_t max_invite_retrans=5, uint32_t max_non_invite_retrans=9,
                   uint32_t behaviors=BEHAVIOR_BYE | BEHAVIOR_ABORT_UNEXPECTED | BEHAVIOR_PING_REPLY,
@@ -478,6 +478,10 @@ cdef class Engine:
     def set_max_calls(self, uint64_t n_calls):
         """Calls after which no more are opened, 0 for no end."""
         self.e.max_calls = n_calls
+
+    def set_trace_mask(self, uint64_t mask):
+        """The kinds of trace records (a bit per TraceKind) that are recorded from now on; callable in any thread."""
+        self.e.rt.trace_mask = mask
 
     def quit(self, uint32_t level):
         """Raises the quit level (QuitLevel)."""

@@ -48,10 +48,22 @@ cdef inline void record(runtime_t* rt, uint32_t hist, uint64_t v_ns) noexcept no
         repartition_record(rt.repartitions + first + hist, rt.program.bounds_ns + first, n, v_ns)
 
 
+cdef void trace_response_time(runtime_t* rt, call_t* call, int32_t rtd, uint64_t duration_ns) noexcept nogil:
+    cdef rtt_trace_t rtt
+    rtt.at_ns = rt.now_ns - rt.start_ns
+    rtt.duration_ns = duration_ns
+    trace(rt, TRACE_RTT, rtd, 0, call_call_id(call), span_of(<const char*> &rtt, sizeof(rtt)))
+
+
+cdef void trace_step(runtime_t* rt, call_t* call, uint32_t kind) noexcept nogil:
+    cdef uint64_t ms = now_ms(rt)
+    trace(rt, TRACE_STEP, call.step, <int32_t> kind, call_call_id(call), span_of(<const char*> &ms, sizeof(ms)))
+
+
 cdef inline void bookkeep(runtime_t* rt, call_t* call, const step_t* s) noexcept nogil:
     """RTDs and generic counter of a step that is being executed."""
     cdef uint64_t* tail
-    cdef uint64_t bit
+    cdef uint64_t bit, duration_ns
     if s.start_rtd >= 0:
         call_tail(call)[1 + s.start_rtd] = rt.now_ns
     if s.stop_rtd >= 0:
@@ -59,7 +71,10 @@ cdef inline void bookkeep(runtime_t* rt, call_t* call, const step_t* s) noexcept
         bit = 1ULL << s.stop_rtd
         if tail[0] & bit == 0 or s.flags & STEP_REPEAT_RTD:
             tail[0] |= bit
-            record(rt, s.stop_rtd, rt.now_ns - (tail[1 + s.stop_rtd] if rt.program.has_start_rtd else call.start_ns))
+            duration_ns = rt.now_ns - (tail[1 + s.stop_rtd] if rt.program.has_start_rtd else call.start_ns)
+            record(rt, s.stop_rtd, duration_ns)
+            if unlikely(traces(rt, TRACE_RTT)):
+                trace_response_time(rt, call, s.stop_rtd, duration_ns)
     if s.counter >= 0:
         rt.generic[s.counter] += 1
 
@@ -97,7 +112,8 @@ cdef inline msg_t* last_message(runtime_t* rt, call_t* call, msg_t* current) noe
 cdef void file_message(runtime_t* rt, call_t* call, uint32_t template_idx, int32_t group, uint32_t n,
                        uint32_t min_group) noexcept nogil:
     if unlikely(traces(rt, TRACE_SENT)):
-        trace(rt, TRACE_SENT, 0, 0, call_call_id(call), span_of(outbox_room(&rt.outbox, group), n))
+        trace(rt, TRACE_SENT, <int32_t> template_idx, 0, call_call_id(call),
+              span_of(outbox_room(&rt.outbox, group), n))
     group = outbox_commit(&rt.outbox, group, n, min_group)
     rt.sent = span_of(outbox_room(&rt.outbox, group) - n, n)
     rt.group_hint[template_idx] = group
@@ -311,6 +327,8 @@ cdef inline bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms)
             or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED or rt.variables_off != 0 or rt.dialog_off != 0 \
             or rt.invite_cseq_off != 0:
         return False
+    if unlikely(traces(rt, TRACE_CALL_ENDED)):
+        return False             # a small record has no Call-ID to trace its end by
     return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
 
 
@@ -407,6 +425,8 @@ cdef void run(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
             budget -= 1
             call.step = <uint16_t> step_after(rt, call, call.step)
             continue
+        if unlikely(traces(rt, TRACE_STEP)):
+            trace_step(rt, call, s.kind)
         if (s.kind == STEP_RECV or s.kind == STEP_RECV_CMD) and not skipped:
             kept = park(rt, call, CALL_WAITING, current)
             arm_receive_timeout(rt, call)
@@ -461,6 +481,8 @@ cdef void interp_start(runtime_t* rt, call_t* call, uint32_t user_id) noexcept n
     cdef uint64_t* tail = call_tail(call)
     cdef uint32_t i
     call.cseq = rt.config.base_cseq - 1
+    if unlikely(traces(rt, TRACE_CALL_STARTED)):
+        trace(rt, TRACE_CALL_STARTED, 0, 0, call_call_id(call), nothing())
     if rt.dialog_off != 0 and not dialog_open(rt, call, user_id):
         end_call(rt, call, COUNT_FAILED_OUTBOUND_CONGESTION, DEAD_FAILED, True)
         return
@@ -568,6 +590,8 @@ cdef void close_init(runtime_t* rt, call_t* call) noexcept nogil:
 
 cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reason, bint remember) noexcept nogil:
     """Counts the outcome (failure: Counter of the cause, 0 for success) and frees the call."""
+    if unlikely(traces(rt, TRACE_CALL_ENDED)):
+        trace(rt, TRACE_CALL_ENDED, call.step, <int32_t> reason, call_call_id(call), nothing())
     if unlikely(call.flags & CALL_INIT):
         close_init(rt, call)
         return

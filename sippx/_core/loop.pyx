@@ -441,10 +441,12 @@ cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint3
             n = segment if segment < n_bytes - off else n_bytes - off
             count(rt, COUNT_DATAGRAMS_RECEIVED)
             status = msg_parse_again(e.memos, &e.msgs[k], bytes + off, n)
-            if unlikely(traces(rt, TRACE_RECEIVED)):
-                trace(rt, TRACE_RECEIVED, 0, 0, span_of(bytes, 0), span_of(bytes + off, n))
             if likely(status == PARSE_OK):
                 e.keys[k] = e.msgs[k].call_id if rt.config.keep_slashes else call_key(e.msgs[k].call_id)
+            if unlikely(traces(rt, TRACE_RECEIVED)):
+                trace(rt, TRACE_RECEIVED, 0, 0, e.keys[k] if status == PARSE_OK else span_of(bytes, 0),
+                      span_of(bytes + off, n))
+            if likely(status == PARSE_OK):
                 e.hashes[k] = calls_hash(&rt.calls, e.keys[k])
                 calls_prefetch_slot(&rt.calls, e.hashes[k])
                 k += 1

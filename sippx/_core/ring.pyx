@@ -37,14 +37,36 @@ cdef inline void copy_in(ring_t* r, uint64_t at, const char* p, uint64_t n) noex
         memcpy(r.bytes, p + first, n - first)
 
 
-cdef inline void copy_out(ring_t* r, uint64_t at, char* p, uint64_t n) noexcept nogil:
-    cdef uint64_t off = at & (r.size - 1)
-    cdef uint64_t first = r.size - off
+cdef bint ring_peek(ring_t* r, record_t* h) noexcept nogil:
+    if r.tail == load_acquire(&r.head):
+        return False
+    ring_read(r, 0, <char*> h, sizeof(record_t))
+    return True
+
+
+cdef void ring_read(ring_t* r, uint64_t off, char* p, uint64_t n) noexcept nogil:
+    cdef uint64_t at = (r.tail + off) & (r.size - 1)
+    cdef uint64_t first = r.size - at
     if n <= first:
-        memcpy(p, r.bytes + off, n)
+        memcpy(p, r.bytes + at, n)
     else:
-        memcpy(p, r.bytes + off, first)
+        memcpy(p, r.bytes + at, first)
         memcpy(p + first, r.bytes, n - first)
+
+
+cdef void ring_drop(ring_t* r, const record_t* h) noexcept nogil:
+    store_release(&r.tail, r.tail + h.n_bytes)
+
+
+cdef tuple ring_take(ring_t* r, const record_t* h):
+    cdef bytes call_id = PyBytes_FromStringAndSize(NULL, h.call_id_len)
+    cdef bytes data = PyBytes_FromStringAndSize(NULL, h.data_len)
+    cdef tuple record
+    ring_read(r, sizeof(record_t), <char*> call_id, h.call_id_len)
+    ring_read(r, sizeof(record_t) + h.call_id_len, <char*> data, h.data_len)
+    record = (h.kind, h.wall_ns, h.a, h.b, call_id, data)
+    ring_drop(r, h)
+    return record
 
 
 cdef bint ring_put(ring_t* r, uint32_t kind, uint64_t wall_ns, int32_t a, int32_t b, span_t call_id,
@@ -103,15 +125,7 @@ cdef class TraceRing:
     def drain(self, int max_records=4096):
         """Up to max_records records, oldest first: (kind, wall_ns, a, b, call_id, data)."""
         cdef record_t h
-        cdef uint64_t head = load_acquire(&self.ring.head)
-        cdef bytes call_id, data
         records = []
-        while self.ring.tail != head and len(records) < max_records:
-            copy_out(&self.ring, self.ring.tail, <char*> &h, sizeof(h))
-            call_id = PyBytes_FromStringAndSize(NULL, h.call_id_len)
-            copy_out(&self.ring, self.ring.tail + sizeof(h), <char*> call_id, h.call_id_len)
-            data = PyBytes_FromStringAndSize(NULL, h.data_len)
-            copy_out(&self.ring, self.ring.tail + sizeof(h) + h.call_id_len, <char*> data, h.data_len)
-            records.append((h.kind, h.wall_ns, h.a, h.b, call_id, data))
-            store_release(&self.ring.tail, self.ring.tail + h.n_bytes)
+        while len(records) < max_records and ring_peek(&self.ring, &h):
+            records.append(ring_take(&self.ring, &h))
         return records

@@ -18,7 +18,7 @@ from sippx._core.injection cimport injection_state_t, injection_t
 from sippx._core.message cimport msg_t
 from sippx._core.outbox cimport outbox_t
 from sippx._core.program cimport program_t
-from sippx._core.ring cimport ring_put, ring_t
+from sippx._core.ring cimport ring_put, ring_t, rtt_trace_t
 from sippx._core.span cimport span_of, span_t
 from sippx._core.variables cimport variable_t
 from sippx._core.wheel cimport wheel_node_t, wheel_schedule, wheel_t
@@ -116,7 +116,7 @@ cdef struct runtime_t:
     bint (*send_command)(runtime_t*, span_t peer, span_t text) noexcept nogil
     void* owner                  # of flush and send_command
     ring_t* ring
-    uint32_t trace_mask          # bit per TraceKind that is recorded
+    uint64_t trace_mask          # bit per TraceKind that is recorded
     uint64_t start_ns
     uint64_t now_ns              # read once a turn
     uint64_t random_state

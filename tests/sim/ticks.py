@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sim.link import CLIENT, MS, SERVER, engine, snapshot, steps
+from sippx._core.codes import TraceKind
 from sippx._core.engine import Engine
 from sippx._core.ring import TraceRing
 from sippx.report.snapshot import Snapshot
@@ -28,6 +29,10 @@ ANSWER = """[last_Via:]
 [last_CSeq:]
 Content-Length: 0
 """
+
+
+EVENTS = (1 << TraceKind.TRACE_RTT) - 1
+"""Every kind of record but response times and what calls are debugged by."""
 
 
 def send(what: str, attributes: str = "") -> str:
@@ -84,7 +89,7 @@ class Ticks:
         """An engine that runs this scenario; a client opens n_calls, a server as many as come."""
         values = {"pid": 7, "local_port": 5061, **(bindings or {})}
         ring = more.setdefault("ring", TraceRing(1 << 20))
-        more.setdefault("trace_mask", 0xFFFFFFFF)
+        more.setdefault("trace_mask", EVENTS)
         made = engine(text, bindings=Bindings(**values), **more)
         assert made.ring is ring
         if made.program.spec.is_client:
