@@ -482,6 +482,8 @@ cdef class Engine:
     def set_trace_mask(self, uint64_t mask):
         """The kinds of trace records (a bit per TraceKind) that are recorded from now on; callable in any thread."""
         self.e.rt.trace_mask = mask
+        if self.e.side != NULL:
+            self.e.side.trace_mask = mask
 
     def quit(self, uint32_t level):
         """Raises the quit level (QuitLevel)."""

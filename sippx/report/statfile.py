@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import IO
 
+from sippx.report.csvfile import CsvFile
 from sippx.report.flow import Measures, RunInfo
 from sippx.report.snapshot import Snapshot
-from sippx.report.stamps import clock_text, duration_stamp, wall_stamp
+from sippx.report.stamps import SIPP_STAMPS, Stamps, clock_text, duration_stamp
 
 # Columns that are a periodic and a cumulative count; None: SIPp has the column, sippx has no such event.
 COUNTER_COLUMNS: tuple[tuple[str, str | None], ...] = (
@@ -77,12 +77,12 @@ def header_line(measures: Measures, delimiter: str = ";") -> str:
 
 
 def row_line(total: Snapshot, period: Snapshot, measures: Measures, target_rate: float,
-             delimiter: str = ";") -> str:  # fmt: skip
+             delimiter: str = ";", stamps: Stamps = SIPP_STAMPS, *, periodic_tables: bool = False) -> str:  # fmt: skip
     """One row, without line end: `period` since the previous row, `total` since the start."""
     cells = [
-        wall_stamp(total.start_time_ns),
-        wall_stamp(period.start_time_ns),
-        wall_stamp(total.time_ns),
+        stamps.wall(total.start_time_ns),
+        stamps.wall(period.start_time_ns),
+        stamps.wall(total.time_ns),
         clock_text(period.elapsed_ns),
         clock_text(total.elapsed_ns),
         number_text(target_rate),
@@ -103,7 +103,8 @@ def row_line(total: Snapshot, period: Snapshot, measures: Measures, target_rate:
         cells += [str(recently), str(altogether)]
     for index, bounds_ms in enumerate((*measures.rtd_bounds_ms, measures.call_length_bounds_ms)):
         if bounds_ms:
-            cells += ["", *(str(count) for count in total.repartition(index))]
+            counted = (period if periodic_tables else total).repartition(index)
+            cells += ["", *(str(count) for count in counted)]
     return _join(cells, delimiter)
 
 
@@ -125,60 +126,37 @@ def number_text(value: float) -> str:
     return f"{value:.6g}" if abs(value) < 999_999.5 else f"{value:.0f}"
 
 
-class StatFile:
-    """An open -trace_stat file, a Reporter. A write that fails ends the file, never the run: see `failure`."""
+class StatFile(CsvFile):
+    """An open -trace_stat file, a Reporter."""
 
-    def __init__(self, path: Path, measures: Measures, *, delimiter: str = ";", period_ms: int = 0) -> None:
-        """Create the file and write the header; raises OSError when it cannot be created."""
-        self.path = path
-        self.period_ms = period_ms
-        self.failure: OSError | None = None
+    def __init__(
+        self,
+        path: Path,
+        measures: Measures,
+        *,
+        delimiter: str = ";",
+        period_ms: int = 0,
+        stamps: Stamps = SIPP_STAMPS,
+        periodic_tables: bool = False,
+    ) -> None:
+        """Create the file and write the header; raises OSError when it cannot be created.
+
+        periodic_tables: repartition columns count since the previous row (-periodic_rtd)
+        """
+        super().__init__(path, period_ms)
         self._measures = measures
         self._delimiter = delimiter
+        self._stamps = stamps
+        self._periodic_tables = periodic_tables
         self._previous: Snapshot | None = None
-        self._file: IO[str] | None = path.open("w", encoding="utf-8", newline="")
-        self._write_line(header_line(measures, delimiter))
-
-    @property
-    def notes(self) -> list[str]:
-        """Why the file is incomplete, where it is."""
-        return [f"'{self.path}' is incomplete ({self.failure.strerror})"] if self.failure else []
-
-    def begin(self, total: Snapshot, info: RunInfo) -> None:
-        """The first row."""
-        self.report(total, info)
+        self.write_line(header_line(measures, delimiter))
 
     def report(self, total: Snapshot, info: RunInfo) -> None:
-        """A row; TargetRate is the number of users with -users."""
-        self.write(total, info.rate if info.users is None else info.users)
-
-    def end(self, total: Snapshot, info: RunInfo) -> None:
-        """The last row, twice, as SIPp writes it: at the end of its loop and of its process."""
-        self.report(total, info)
-        self.report(total, info)
-        self.close()
-
-    def write(self, total: Snapshot, target_rate: float) -> None:
-        """Append a row for this moment; its period began with the previous row or the run."""
+        """A row; its period began with the previous row or the run. TargetRate is the number of users with -users."""
         period = total - self._previous if self._previous is not None else total
-        self._write_line(row_line(total, period, self._measures, target_rate, self._delimiter))
+        rate = info.rate if info.users is None else info.users
+        row = row_line(
+            total, period, self._measures, rate, self._delimiter, self._stamps, periodic_tables=self._periodic_tables
+        )
+        self.write_line(row)
         self._previous = total
-
-    def close(self) -> None:
-        """Close the file; further rows are ignored."""
-        file, self._file = self._file, None
-        if file is not None:
-            try:
-                file.close()
-            except OSError as error:
-                self.failure = error
-
-    def _write_line(self, line: str) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.write(line + "\n")
-            self._file.flush()
-        except OSError as error:
-            self.close()
-            self.failure = error

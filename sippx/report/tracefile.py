@@ -1,4 +1,4 @@
-"""The text of trace records, and the message log (-trace_msg) and error log (-trace_err) they go to.
+"""The texts of trace records for the error log (-trace_err), and the names of the trace files.
 
 A record is what the engine's `drain` gives: (kind, wall_ns, a, b, call_id, data). The kinds are known
 here by name only; `TraceCodes` carries the engine's numbers.
@@ -6,19 +6,19 @@ here by name only; `TraceCodes` carries the engine's numbers.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 from sippx.report.flow import FlowStep, step_text
-from sippx.report.stamps import message_stamp, wall_stamp
+from sippx.report.stamps import SIPP_STAMPS, Stamps
 
 TraceRecord: TypeAlias = tuple[int, int, int, int, bytes, bytes]
+SIDE_BIT = 0x100
+"""Set in the kind of a record about a call of the second scenario."""
 
 # What the texts say of each kind of record; the fields are properties of _Event. Texts are SIPp's where
 # SIPp has the event. Kinds that are not here only go to the message log.
@@ -84,24 +84,24 @@ _CONTINUE_TEXTS: Mapping[str, str] = {
 # Events that are no error of the test: logged, but not counted among the warnings.
 NOTES = frozenset({"TRACE_FALLBACK"})
 
-# Entries of the message log that have no time, as in SIPp: heading, then the message.
-_BLOCK_HEADINGS: Mapping[str, str] = {
-    "TRACE_UNEXPECTED": "Unexpected {e.transport} message received:",
-    "TRACE_DEAD_CALL": "Dead call {e.call_id} received a {e.transport} message:",
-}
-_RULE = b"-----------------------------------------------"
 _DEAD_REASONS = ("successful", "failed at index {}", "aborted at index {}")
 _FEATURES = ("UDP_SEGMENT (GSO)", "UDP_GRO", "sendmmsg", "recvmmsg")
 _UNPRINTABLE = re.compile("[^\t\r\n\x20-\x7e\xa0-\U0010ffff]")
+
+
+CSV_FILES = {"stat": "", "counts": "counts", "error_codes": "error_codes", "rtt": "rtt"}
+"""Trace files whose name ends in .csv, and what stands in front of that: nothing of the statistics, as in SIPp."""
 
 
 def trace_file_name(scenario: str, pid: int, what: str) -> str:
     """SIPp's default name of a trace file in the current directory.
 
     scenario: base name of the scenario file without .xml, or the built-in's name; what: "messages",
-    "errors", "logs" or "stat" (whose file is `<scenario>_<pid>_.csv`, as SIPp names it).
+    "shortmessages", "errors", "logs", "calldebug", "screen", or one of CSV_FILES.
     """
-    return f"{scenario}_{pid}_.csv" if what == "stat" else f"{scenario}_{pid}_{what}.log"
+    if what in CSV_FILES:
+        return f"{scenario}_{pid}_{CSV_FILES[what]}.csv"
+    return f"{scenario}_{pid}_{what}.log"
 
 
 @dataclass(frozen=True)
@@ -111,6 +111,15 @@ class TraceCodes:
     kinds: Mapping[int, str]
     methods: Mapping[int, str]
     complaints: Mapping[int, str] = field(default_factory=dict)
+
+    def name(self, kind: int) -> str:
+        """The name of a record's kind, whichever scenario it is about; "" for an unknown one."""
+        return self.kinds.get(kind & ~SIDE_BIT, "")
+
+    def mask(self, names: Iterable[str]) -> int:
+        """A bit for each of these kinds that the engine has."""
+        wanted = frozenset(names)
+        return sum(1 << number for number, name in self.kinds.items() if name in wanted)
 
     @classmethod
     def from_enums(
@@ -126,11 +135,19 @@ class TraceCodes:
 
 @dataclass(frozen=True)
 class TraceContext:
-    """What the texts name besides the record: the scenario's name attribute, its steps, the transport."""
+    """What the texts name besides the record: the scenario's name attribute, its steps, the transport.
+
+    side: the same for the second scenario, whose records have SIDE_BIT in their kind
+    """
 
     scenario_name: str
     steps: Sequence[FlowStep]
     transport: str = "UDP"
+    side: TraceContext | None = None
+
+    def of(self, kind: int) -> TraceContext:
+        """The scenario that a record of that kind is about."""
+        return self.side if kind & SIDE_BIT and self.side is not None else self
 
 
 def printable(data: bytes) -> str:
@@ -219,114 +236,16 @@ def _event(context: TraceContext, codes: TraceCodes, record: TraceRecord) -> _Ev
 
 def error_text(context: TraceContext, codes: TraceCodes, record: TraceRecord) -> str | None:
     """What -trace_err says about a record, without time and line end; None for a message record."""
-    name = codes.kinds.get(record[0], "")
+    name = codes.name(record[0])
     template = ERROR_TEXTS.get(name)
     if template is None:
         return None
-    event = _event(context, codes, record)
+    event = _event(context.of(record[0]), codes, record)
     if name == "TRACE_ABORT_BYE" and event.b < 0:
         template = _CONTINUE_TEXTS.get(event.method, template)
     return template.format(e=event)
 
 
-def message_entry(context: TraceContext, codes: TraceCodes, record: TraceRecord) -> bytes | None:
-    """What -trace_msg says about a record; None for a kind that is not in the message log."""
-    kind, wall_ns, a, b, _, data = record
-    name = codes.kinds.get(kind, "")
-    if name in ("TRACE_SENT", "TRACE_RECEIVED"):
-        verb = "sent" if name == "TRACE_SENT" else "received"
-        head = f" {message_stamp(wall_ns)}\n{context.transport} message {verb} [{len(data)}] bytes:\n\n"
-        return b"%s%s%s\n" % (_RULE, head.encode(), data)
-    if name == "TRACE_LOST":
-        how = ("(retrans) lost (recv)" if b else "lost (recv)") if a else "voluntary lost (while sending)"
-        return f"{context.transport} message {how}.\n".encode()
-    if name in _BLOCK_HEADINGS:
-        heading = _BLOCK_HEADINGS[name].format(e=_event(context, codes, record))
-        return b"%s\n%s\n\n%s\n" % (_RULE, heading.encode(), data)
-    return None
-
-
-@dataclass
-class TraceFile:
-    """A log file that never fails its writer: after a failed write it only counts what it loses.
-
-    lazy     the file is created by the first write (SIPp's error log), otherwise at once
-    failure  why it cannot be written any more; n_lost entries at least are not in it
-    """
-
-    path: Path
-    head: bytes = b""
-    lazy: bool = False
-    failure: OSError | None = None
-    n_lost: int = 0
-    _file: IO[bytes] | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if not self.lazy:
-            self._file = self._open()
-
-    @property
-    def is_created(self) -> bool:
-        """True once there is a file."""
-        return self._file is not None
-
-    def write(self, entry: bytes) -> None:
-        """Append one entry."""
-        if self.failure:
-            self.n_lost += 1
-            return
-        try:
-            if self._file is None:
-                self._file = self._open()
-            self._file.write(entry)
-        except OSError as error:
-            self._fail(error)
-
-    def flush(self) -> None:
-        """Hand everything written to the system."""
-        self._attempt(lambda file: file.flush())
-
-    def close(self) -> None:
-        """Flush and close; nothing may be written afterwards."""
-        self._attempt(lambda file: file.close())
-
-    def _attempt(self, action: Callable[[IO[bytes]], None]) -> None:
-        if self._file is None or self.failure:
-            return
-        try:
-            action(self._file)
-        except OSError as error:
-            self._fail(error)
-
-    def _open(self) -> IO[bytes]:
-        file = self.path.open("wb", buffering=1 << 18)
-        file.write(self.head)
-        return file
-
-    def _fail(self, error: OSError) -> None:
-        # What was in the buffer is lost with the entry that failed; how many entries that was is not known.
-        self.failure = error
-        self.n_lost += 1
-        if self._file is not None:
-            with contextlib.suppress(OSError):
-                self._file.close()
-
-
-def message_log(path: Path) -> TraceFile:
-    """Create the -trace_msg file; raises OSError when it cannot be created."""
-    return TraceFile(path)
-
-
-def error_log(path: Path) -> TraceFile:
-    """The -trace_err file; as in SIPp it is created by its first entry."""
-    return TraceFile(path, head=b"The following events occurred:\n", lazy=True)
-
-
-def action_log(path: Path) -> TraceFile:
-    """Create the -trace_logs file; raises OSError when it cannot be created."""
-    return TraceFile(path)
-
-
-def error_entry(wall_ns: int, text: str) -> bytes:
+def error_entry(wall_ns: int, text: str, stamps: Stamps = SIPP_STAMPS) -> bytes:
     """One event as a line (or several) of the error log."""
-    return f"{wall_stamp(wall_ns)}: {text}\n".encode("utf-8", "backslashreplace")
+    return f"{stamps.wall(wall_ns)}: {text}\n".encode("utf-8", "backslashreplace")

@@ -32,7 +32,7 @@ from sippx.runner.engine_setup import (
 from sippx.runner.flow import flow_step, measures_of
 from sippx.runner.results import RunResults
 from sippx.runner.second import compile_both, load_second
-from sippx.runner.traces import make_ring, make_trace_reporters, make_tracer, trace_mask, trace_path
+from sippx.runner.traces import make_ring, make_traces
 from sippx.scenario import Scenario
 from sippx.sockets import open_udp_socket
 
@@ -87,15 +87,17 @@ class Runner:
             ring = make_ring(options)
             self._engine = make_engine(
                 self._program, options, self._place, self._injection_files, ring, self._socket.fileno(),
-                trace_mask(options), side=side, side_kind=self._second.kind if self._second else "rx",
+                trace_mask=0, side=side, side_kind=self._second.kind if self._second else "rx",
             )  # fmt: skip
             self._layout = Layout.from_dict(self._engine.layout())
             self.flow = tuple(flow_step(step, scenario, options) for step in scenario.steps)
-            self._tracer = make_tracer(
-                scenario, options, self.flow, ring, second=self._second.scenario if self._second else None
-            )
-            trace_reporters = make_trace_reporters(scenario, options, self.measures)
-            self._reporters = Reporters([*trace_reporters, *self._results.reporters], self._look)
+            traces = make_traces(
+                scenario, options, self.flow, self.measures, ring,
+                second=self._second.scenario if self._second else None,
+            )  # fmt: skip
+            self._tracer = traces.tracer
+            self._tracer.follow(self._engine.set_trace_mask)
+            self._reporters = Reporters([*traces.reporters, *self._results.reporters], self._look)
             on_error.pop_all()
         self._run_once = threading.Lock()
         self._rate = options.rate
@@ -183,6 +185,8 @@ class Runner:
                 self._loop(display, keys, start_s)
         finally:
             wall_s = time.monotonic() - start_s
+            if self.options.trace_screen and display is not None:
+                self._write_screens(display)
             self._tracer.stop()
             self._reporters.end()
             total, info = self._look()
@@ -236,12 +240,7 @@ class Runner:
 
     def _write_screens(self, display: Display) -> None:
         self._screens_wanted = False
-        path = trace_path(self.scenario, None, "screen")
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                print(*display.dump_lines(*self._look()), sep="\n", file=file)
-        except OSError as error:
-            self._tracer.warn(f"cannot write '{path}': {error.strerror}")
+        self._tracer.write_screens(display.dump_lines(*self._look()))
 
     def _say_limit(self) -> None:
         if not self._limit_said and self._engine.counter("limited_starts"):

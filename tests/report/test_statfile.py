@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from recorder import Recorder
 
-from sippx.report.flow import Measures
+from sippx.report.flow import Measures, RunInfo
+from sippx.report.stamps import Stamps
 from sippx.report.statfile import COUNTER_COLUMNS, StatFile, columns, header_line, number_text, row_line
 
 DATA = Path(__file__).parent / "data"
@@ -19,6 +20,7 @@ STOCK = Measures(("1",), (), (RT,), CL)
 MANY = Measures(("invite", "1", "bye"), ("okc", "3"), ((10, 20, 30),) * 3, (10, 50, 400))
 MEASURES = {"uac": STOCK, "uas": STOCK, "measures": MANY}
 NONE = Measures()
+INFO = RunInfo(client=True, rate=10)
 
 
 def sipp_lines(name: str) -> list[str]:
@@ -123,9 +125,9 @@ def test_file_has_header_and_a_row_per_write_with_the_chosen_delimiter(tmp_path:
     recorder = Recorder(0, NONE)
     file = StatFile(path, NONE, delimiter=",")
     recorder.count("incoming_calls", 4)
-    file.write(recorder.snapshot(1_000_000_000), 10)
+    file.report(recorder.snapshot(1_000_000_000), INFO)
     recorder.count("incoming_calls", 1)
-    file.write(recorder.snapshot(2_000_000_000), 10)
+    file.report(recorder.snapshot(2_000_000_000), INFO)
     file.close()
     header, *rows = path.read_text().splitlines()
     assert header == header_line(NONE, ",")
@@ -136,9 +138,36 @@ def test_file_has_header_and_a_row_per_write_with_the_chosen_delimiter(tmp_path:
 
 def test_rows_are_on_disk_before_close(tmp_path: Path) -> None:
     file = StatFile(tmp_path / "s.csv", NONE)
-    file.write(Recorder().snapshot(1), 10)
+    file.report(Recorder().snapshot(1), INFO)
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 2
     file.close()
+
+
+def test_the_end_is_written_twice_as_sipp_does(tmp_path: Path) -> None:
+    file = StatFile(tmp_path / "s.csv", NONE)
+    file.begin(Recorder().snapshot(), INFO)
+    file.end(Recorder().snapshot(5_000_000_000), INFO)
+    _, first, last, again = (tmp_path / "s.csv").read_text().splitlines()
+    assert (first.split(";")[4], last.split(";")[4]) == ("00:00:00", "00:00:05")
+    assert (last.split(";")[3], again.split(";")[3]) == ("00:00:05", "00:00:00")
+
+
+def test_repartition_columns_begin_anew_each_period_where_asked(tmp_path: Path) -> None:
+    recorder = Recorder(0, STOCK)
+    file = StatFile(tmp_path / "s.csv", STOCK, periodic_tables=True)
+    for _ in range(2):
+        recorder.record(1, 20_000_000)
+        file.report(recorder.snapshot(1), INFO)
+    file.close()
+    column = columns(STOCK).index("CallLengthRepartition_<50")
+    assert [row.split(";")[column] for row in (tmp_path / "s.csv").read_text().splitlines()[1:]] == ["1", "1"]
+
+
+def test_rows_may_have_rfc3339_times(tmp_path: Path) -> None:
+    file = StatFile(tmp_path / "s.csv", NONE, stamps=Stamps(rfc3339=True))
+    file.report(Recorder().snapshot(1), INFO)
+    file.close()
+    assert (tmp_path / "s.csv").read_text().splitlines()[1].startswith("2026-11-23T09:03:31.804970Z;")
 
 
 def test_file_that_cannot_be_created_is_an_os_error(tmp_path: Path) -> None:
@@ -148,7 +177,7 @@ def test_file_that_cannot_be_created_is_an_os_error(tmp_path: Path) -> None:
 
 def test_full_disk_ends_the_file_not_the_run() -> None:
     file = StatFile(Path("/dev/full"), NONE)
-    file.write(Recorder().snapshot(1), 10)
+    file.report(Recorder().snapshot(1), INFO)
     file.close()
     assert file.failure is not None
     assert file.failure.strerror == "No space left on device"

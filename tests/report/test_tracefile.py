@@ -1,25 +1,23 @@
-"""Texts of trace records and the log files, against what sipp 3.6.1 writes."""
+"""Texts of trace records, against what sipp 3.6.1 writes."""
 
 from __future__ import annotations
 
 import errno
-from pathlib import Path
 
 import pytest
 
 from sippx._core.codes import Complaint, Method, TraceKind
+from sippx.report.calldebug import CALL_DEBUG_KINDS
 from sippx.report.flow import FlowStep
+from sippx.report.stamps import Stamps
 from sippx.report.tracefile import (
     COMPLAINT_TEXTS,
     ERROR_TEXTS,
+    SIDE_BIT,
     TraceCodes,
     TraceContext,
-    TraceFile,
     error_entry,
-    error_log,
     error_text,
-    message_entry,
-    message_log,
     printable,
     trace_file_name,
 )
@@ -29,7 +27,7 @@ STEPS = (FlowStep("send", "INVITE"), FlowStep("recv", "200"), FlowStep("pause"),
 CONTEXT = TraceContext("multi", STEPS)
 KINDS = [kind for kind in TraceKind if kind.name.startswith("TRACE_")]
 CODES = TraceCodes.from_enums(KINDS, Method, Complaint)
-ACTION_KINDS = {"TRACE_LOG", "TRACE_EXEC"}
+ACTION_KINDS = {"TRACE_LOG", "TRACE_EXEC", "TRACE_RTT"}
 """What the tracer deals with itself."""
 CALL_ID = b"1@127.0.0.1"
 RINGING = b"SIP/2.0 180 Ringing\r\nCSeq: 1 INVITE\r\n\r\n"
@@ -42,18 +40,14 @@ def text_of(
     return error_text(CONTEXT, CODES, (int(kind), MOMENT_NS, a, b, call_id, data))
 
 
-def entry_of(kind: TraceKind, a: int = 0, b: int = 0, data: bytes = RINGING) -> bytes | None:
-    return message_entry(CONTEXT, CODES, (int(kind), MOMENT_NS, a, b, CALL_ID, data))
-
-
 def test_every_kind_of_the_engine_is_a_message_or_has_an_error_text() -> None:
-    assert {kind.name for kind in KINDS} == MESSAGE_KINDS | ACTION_KINDS | set(ERROR_TEXTS)
+    assert {kind.name for kind in KINDS} == MESSAGE_KINDS | ACTION_KINDS | CALL_DEBUG_KINDS | set(ERROR_TEXTS)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name not in ACTION_KINDS])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.name in ERROR_TEXTS])
 def test_every_kind_leaves_a_trace_whatever_the_record_holds(kind: TraceKind) -> None:
     record = (int(kind), MOMENT_NS, 99, 99, b"\xff\x00", b"\x00\xfe{e.b}")
-    assert error_text(CONTEXT, CODES, record) or message_entry(CONTEXT, CODES, record)
+    assert error_text(CONTEXT, CODES, record)
 
 
 @pytest.mark.parametrize("complaint", [one for one in Complaint if one != Complaint.N_COMPLAINTS])
@@ -67,7 +61,6 @@ def test_every_complaint_has_words_that_name_the_call(complaint: Complaint) -> N
 def test_kind_unknown_here_leaves_no_trace() -> None:
     record = (9999, MOMENT_NS, 0, 0, CALL_ID, RINGING)
     assert error_text(CONTEXT, CODES, record) is None
-    assert message_entry(CONTEXT, CODES, record) is None
 
 
 @pytest.mark.parametrize(
@@ -132,82 +125,32 @@ def test_utf8_text_stays_readable() -> None:
     assert printable("Grüße\r\n\t".encode()) == "Grüße\r\n\t"
 
 
-def test_messages_are_logged_verbatim_below_time_and_length() -> None:
-    rule = b"-" * 47
-    assert entry_of(TraceKind.TRACE_SENT) == (
-        rule + b" 2026-11-23 04:39:17.547945\nUDP message sent [39] bytes:\n\n" + RINGING + b"\n"
-    )
-    assert entry_of(TraceKind.TRACE_RECEIVED, data=b"a\x00b") == (
-        rule + b" 2026-11-23 04:39:17.547945\nUDP message received [3] bytes:\n\na\x00b\n"
-    )
-
-
-def test_unexpected_and_dead_messages_are_repeated_without_time() -> None:
-    rule = b"-" * 47
-    assert entry_of(TraceKind.TRACE_UNEXPECTED) == (
-        rule + b"\nUnexpected UDP message received:\n\n" + RINGING + b"\n"
-    )
-    assert entry_of(TraceKind.TRACE_DEAD_CALL) == (
-        rule + b"\nDead call 1@127.0.0.1 received a UDP message:\n\n" + RINGING + b"\n"
-    )
-
-
-def test_lost_messages_are_one_line() -> None:
-    assert entry_of(TraceKind.TRACE_LOST, 0) == b"UDP message voluntary lost (while sending).\n"
-    assert entry_of(TraceKind.TRACE_LOST, 1) == b"UDP message lost (recv).\n"
-    assert entry_of(TraceKind.TRACE_LOST, 1, 1) == b"UDP message (retrans) lost (recv).\n"
-
-
 @pytest.mark.parametrize(
     ("what", "name"),
-    [("messages", "uac_42_messages.log"), ("errors", "uac_42_errors.log"), ("stat", "uac_42_.csv")],
+    [
+        ("messages", "uac_42_messages.log"), ("errors", "uac_42_errors.log"), ("stat", "uac_42_.csv"),
+        ("counts", "uac_42_counts.csv"), ("error_codes", "uac_42_error_codes.csv"), ("rtt", "uac_42_rtt.csv"),
+        ("shortmessages", "uac_42_shortmessages.log"), ("calldebug", "uac_42_calldebug.log"),
+        ("screen", "uac_42_screen.log"), ("traces_oversized", "uac_42_traces_oversized.log"),
+    ],
 )
 def test_default_names_are_sipps(what: str, name: str) -> None:
     assert trace_file_name("uac", 42, what) == name
 
 
-def test_error_log_is_created_by_its_first_entry(tmp_path: Path) -> None:
-    log = error_log(tmp_path / "e.log")
-    assert not log.is_created
-    assert not (tmp_path / "e.log").exists()
-    log.write(error_entry(MOMENT_NS, "one"))
-    log.write(error_entry(MOMENT_NS, "two"))
-    log.close()
-    assert log.is_created
-    stamp = "2026-11-23\t04:39:17.547945\t1795408757.547945"
-    assert (tmp_path / "e.log").read_text() == (
-        f"The following events occurred:\n{stamp}: one\n{stamp}: two\n"
-    )
+def test_records_of_the_second_scenario_are_told_with_its_steps() -> None:
+    side = TraceContext("ooc", (FlowStep("recv", "OPTIONS"), FlowStep("send", "200")))
+    context = TraceContext("multi", STEPS, side=side)
+    for bit, text in ((0, "sending 'INVITE'"), (SIDE_BIT, "expecting 'OPTIONS'")):
+        record = (int(TraceKind.TRACE_ABORT_UNEXPECTED) | bit, MOMENT_NS, 0, 0, CALL_ID, b"INFO")
+        told = error_text(context, CODES, record)
+        assert told is not None
+        assert f"while {text} (index 0)" in told
 
 
-def test_unused_error_log_leaves_no_file(tmp_path: Path) -> None:
-    log = error_log(tmp_path / "e.log")
-    log.flush()
-    log.close()
-    assert list(tmp_path.iterdir()) == []
-    assert not log.is_created
+def test_events_take_the_stamp_they_are_given() -> None:
+    assert error_entry(MOMENT_NS, "x", Stamps(rfc3339=True)) == b"2026-11-23T04:39:17.547945Z: x\n"
 
 
-def test_message_log_that_cannot_be_created_is_an_os_error(tmp_path: Path) -> None:
-    with pytest.raises(OSError):
-        message_log(tmp_path / "missing" / "m.log")
-
-
-def test_error_log_that_cannot_be_created_is_a_failure_not_an_exception(tmp_path: Path) -> None:
-    log = error_log(tmp_path / "missing" / "e.log")
-    log.write(b"x")
-    log.write(b"y")
-    assert isinstance(log.failure, FileNotFoundError)
-    assert log.n_lost == 2
-    assert not log.is_created
-
-
-def test_full_disk_counts_what_is_lost() -> None:
-    log = TraceFile(Path("/dev/full"))
-    log.write(b"x")
-    log.flush()
-    log.write(b"y")
-    log.close()
-    assert log.failure is not None
-    assert log.failure.errno == errno.ENOSPC
-    assert log.n_lost == 2
+def test_a_mask_has_a_bit_for_each_kind_the_engine_has() -> None:
+    assert CODES.mask(["TRACE_SENT", "TRACE_RTT", "no such kind"]) == 1 << TraceKind.TRACE_RTT | 1
