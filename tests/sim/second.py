@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim.link import SERVER
-from sim.ticks import Ticks
+from sim.ticks import EVENTS, Ticks
 from sippx._core.engine import Engine
 from sippx._core.injection import Injection
 from sippx._core.program import Program
@@ -43,7 +43,7 @@ def both(
     files = files or {}
     first, other = programs(main, second, names=tuple(files), default=default)
     more.setdefault("ring", TraceRing(1 << 20))
-    more.setdefault("trace_mask", 0xFFFFFFFF)
+    more.setdefault("trace_mask", EVENTS)
     more.setdefault("capacity", 1 << 12)
     injected = [Injection(parse_injection(data, name)) for name, data in files.items()]
     made = Engine(
