@@ -12,6 +12,7 @@ from sippx.errors import EXIT_FATAL, EXIT_INFORMATION, EXIT_OK, SippxError, Star
 from sippx.options import DEFAULT_SCENARIO, Options
 
 if TYPE_CHECKING:
+    from sippx.plugins import Plugins
     from sippx.scenario import Scenario
 
 _PAGERS = ("/usr/bin/pager", "/usr/bin/less", "/usr/bin/more")
@@ -43,12 +44,22 @@ def _main(words: list[str]) -> int:
     if isinstance(request, InformationRequest):
         _print_information(request)
         return EXIT_INFORMATION
-    scenario = _load_scenario(request)
+    plugins = _load_plugins(request)
+    scenario = _load_scenario(plugins.options if plugins else request)
     if request.background and not _continue_in_background():
         return EXIT_INFORMATION
     from sippx.runner import run_command
 
-    return run_command(scenario, request, ["sippx", *words])
+    return run_command(scenario, request, ["sippx", *words], plugins)
+
+
+def _load_plugins(options: Options) -> Plugins | None:
+    """The plugins, which may set keywords of the scenario: they are loaded before it."""
+    if not options.plugins:
+        return None
+    from sippx.plugins import Plugins
+
+    return Plugins(options)
 
 
 def _load_scenario(options: Options) -> Scenario:
@@ -67,6 +78,11 @@ def _run_verb(request: VerbRequest) -> int:
 
         _write_stdout(render_verb_help(request.verb))
         return EXIT_INFORMATION
+    if request.verb == "completion":
+        from sippx.completion import completion_script
+
+        _write_stdout(completion_script(request.scenarios[0]))
+        return EXIT_OK
     return _check(request) if request.verb == "check" else _show(request)
 
 
@@ -108,12 +124,17 @@ def _print_information(request: InformationRequest) -> None:
 
         _write_stdout(builtin_text(request.argument, flag="-sd"))
         return
-    from sippx.help_text import render_help, render_version
+    from sippx.help_text import render_help, render_topic, render_version
 
     if request.action == "version":
         _write_stdout(render_version())
-    elif not _page(render_help()):
-        _write_stdout(render_help())
+        return
+    text = render_topic(request.argument) if request.argument else None
+    shown = render_help() if text is None else text
+    if not _page(shown):
+        _write_stdout(shown)
+    if request.argument and text is None:
+        print(f"sippx: no help on '{request.argument}' alone, so this is all of it", file=sys.stderr)
 
 
 def _page(text: str) -> bool:

@@ -15,21 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InformationRequest:
-    """-h, -v or -sd: print something and exit; argument is the NAME of -sd, else ""."""
+    """-h, -v or -sd: print something and exit; argument is the word behind -h, the NAME of -sd, else ""."""
 
     action: Action
     argument: str = ""
 
 
-VERBS = ("check", "show")
+VERBS = ("check", "show", "completion")
 """First words that do something else than running a scenario."""
+
+SHELLS = ("bash", "zsh", "fish")
+"""What `completion` has a script for."""
 
 
 @dataclass(slots=True)
 class VerbRequest:
     """A command line that begins with a verb.
 
-    scenarios: files or names of built-in scenarios. wants_list: `check --list`.
+    scenarios: files or names of built-in scenarios; of `completion` the shell. wants_list: `check --list`.
     """
 
     verb: str
@@ -54,6 +57,10 @@ def parse_verb(words: Sequence[str]) -> VerbRequest:
             _take_verb_option(request, word, pending)
     if request.wants_help or request.wants_list:
         return request
+    if request.verb == "completion":
+        if len(request.scenarios) != 1 or request.scenarios[0] not in SHELLS:
+            raise UsageError(f"completion needs the name of a shell: {', '.join(SHELLS)} ('sippx completion -h')")
+        return request
     n_scenarios = len(request.scenarios)
     if not n_scenarios or (n_scenarios > 1 and request.verb == "show"):
         what = "a scenario file" if request.verb == "check" else "one scenario file"
@@ -68,6 +75,8 @@ def _take_verb_option(request: VerbRequest, word: str, pending: list[str]) -> No
     if spec.action == "help":
         request.wants_help = True
         return
+    if request.verb == "completion":
+        raise UsageError(f"{word} has no effect on completion, which takes the name of a shell only")
     if spec.field not in ("keys", "injection_files"):
         raise UsageError(f"{word} has no effect on {request.verb}, which takes -key and -inf only")
     if len(pending) < spec.type.n_arguments:
@@ -82,7 +91,7 @@ def _take_verb_option(request: VerbRequest, word: str, pending: list[str]) -> No
 def parse_command_line(words: Sequence[str]) -> Options | InformationRequest:
     """What the words after the program's name ask for.
 
-    -h, -v and -sd count at once, words behind them are not looked at. Raises UsageError, which names the
+    -h, -v and -sd count at once; of the words behind them -h takes one as its topic. Raises UsageError, which names the
     option and the value, for everything that cannot be accepted.
     """
     rewritten, request = _rewrite(words)
@@ -115,8 +124,8 @@ def _rewrite(words: Sequence[str]) -> tuple[list[str], InformationRequest | None
 def _information_request(spec: OptionSpec, arguments: list[str], next_word: str) -> InformationRequest:
     if len(arguments) < spec.type.n_arguments:
         raise _missing_argument(spec)
-    if spec.action == "help" and next_word == "stat":
-        raise UsageError(f"{spec.flags[0]} stat is SIPp's help on statistics, which sippx does not have yet")
+    if spec.action == "help":
+        return InformationRequest("help", next_word)
     return InformationRequest(spec.action, *arguments)
 
 

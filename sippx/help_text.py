@@ -1,11 +1,13 @@
-"""The text of -h and -v, generated from the option table."""
+"""The text of -h and -v, generated from the option table; -h TOPIC shows a part of it, or more."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from sippx import help_tables
 from sippx.options import ALL_OPTIONS, REFUSED_OPTIONS, OptionSpec
+from sippx.options.spec import GROUPS
 
 WIDTH = 80
 _TEXT_COLUMN = 26
@@ -15,32 +17,17 @@ Usage: sippx REMOTE_HOST[:PORT] [options]     place calls
        sippx -sn uas [options]                answer calls
        sippx check FILE...                    look for mistakes in scenarios
        sippx show FILE                        print a scenario's flow
+       sippx completion bash|zsh|fish         print a completion script
 
-check and show are verbs as the first word only: 'sippx check -h' tells more. A
-remote host of that name is written check:5060.
+check, show and completion are verbs as the first word only: 'sippx check -h'
+tells more. A remote host of that name is written check:5060.
+
+sippx -h TOPIC tells about an option (-h rp), a group of options (-h tracing),
+the keys (-h keys) or the columns of -trace_stat (-h stat).
 
 Options may be written with one dash or two. TIME is a number with the unit
 ms, s, m or h (500ms, 1.5s); N may be decimal, 0x hexadecimal or 0 octal.
 """
-
-_KEYS_SIGNALS_CODES = """
-Keys:
-  + - * /   rate +1, -1, +10, -10        p   pause or resume new calls
-  q         end when open calls ended    Q   end at once
-  1-9       change the screen
-
-Signals:
-  SIGINT, SIGTERM, SIGUSR1   end when open calls ended; a second one: at once
-
-Exit codes:
-    0  all calls were successful (or there were none)
-    1  a call failed, or the command line or the scenario is wrong
-   97  the time of -timeout passed without any call
-   99  information was printed, or -bg started the run
-  254  a local address or port is in use
-  255  any other fatal error
-"""
-
 
 _VERB_HELP = {
     "check": """
@@ -74,27 +61,106 @@ Exit codes:
     0  the scenario was printed
     1  the scenario or the command line is wrong
 """,
+    "completion": """
+Usage: sippx completion bash|zsh|fish
+
+Prints a script that makes the shell complete the options of sippx, their values
+and its verbs. It is made from this version's options: make it anew after an
+update. A remote host whose name is completion is written completion:5060.
+
+  bash   sippx completion bash >~/.local/share/bash-completion/completions/sippx
+  zsh    sippx completion zsh >DIR/_sippx      (DIR: a directory of $fpath)
+  fish   sippx completion fish >~/.config/fish/completions/sippx.fish
+
+or for this session only:
+
+  bash, zsh   source <(sippx completion bash)
+  fish        sippx completion fish | source
+
+Exit codes:
+    0  the script was printed
+    1  there is none for this shell
+""",
 }
 
 
 def render_verb_help(verb: str) -> str:
-    """The help of `check` or `show`."""
+    """The help of a verb."""
     return _VERB_HELP[verb]
 
 
 def render_help() -> str:
     """The whole help, at most 80 columns wide."""
-    lines = [_USAGE]
-    group = ""
-    for spec in ALL_OPTIONS:
-        if spec.group != group:
-            group = spec.group
-            lines.append(f"\n{group}:")
-        lines.extend(_option_lines(spec))
+    lines = [_USAGE.rstrip("\n")]
+    for group in GROUPS:
+        lines.extend(_group_lines(group))
     lines.append("\nOptions of SIPp that this version refuses:")
     lines.extend(_wrapped(" ".join(REFUSED_OPTIONS), "  "))
-    lines.append(_KEYS_SIGNALS_CODES)
-    return "\n".join(lines)
+    lines += _keys_lines()
+    lines += _table("Signals", help_tables.SIGNALS)
+    lines += _table("Exit codes", help_tables.EXIT_CODES)
+    return "\n".join(lines) + "\n"
+
+
+def render_topic(topic: str) -> str | None:
+    """What `-h TOPIC` prints, None where nobody knows the topic.
+
+    stat, keys, an option (with or without dashes), or a word of the name of a group.
+    """
+    if topic == "stat":
+        return _stat_help()
+    if topic == "keys":
+        return "\n".join(_keys_lines()) + "\n"
+    name = topic.lstrip("-")
+    for spec in ALL_OPTIONS:
+        if name in spec.names:
+            lines = ["", *_option_lines(spec), "", f"(group: {spec.group}; Python: {_python(spec)})"]
+            return "\n".join(lines) + "\n"
+    if f"-{name}" in REFUSED_OPTIONS:
+        lines = _wrapped(f"-{name} is an option of SIPp that needs {REFUSED_OPTIONS[f'-{name}']}; it is refused.", "  ")
+        return "\n".join(["", *lines]) + "\n"
+    groups = [group for group in GROUPS if topic.lower() in (group.lower(), *group.lower().split())]
+    if not groups or topic.lower() == "and":
+        return None
+    return "\n".join(line for group in groups for line in _group_lines(group)) + "\n"
+
+
+def _python(spec: OptionSpec) -> str:
+    return f"Options.{spec.field}" if spec.field else "none"
+
+
+def _group_lines(group: str) -> Iterator[str]:
+    yield f"\n{group}:"
+    for spec in ALL_OPTIONS:
+        if spec.group == group:
+            yield from _option_lines(spec)
+
+
+def _keys_lines() -> list[str]:
+    return _table("Keys", help_tables.KEYS)
+
+
+def _stat_help() -> str:
+    from sippx.report.stat_help import INTRODUCTION, STATISTICS
+
+    return "\n".join(["", *_wrapped(INTRODUCTION, ""), *_table("Statistics", STATISTICS, text_column=8)]) + "\n"
+
+
+def _table(title: str, rows: Iterable[tuple[str, str]], text_column: int = 0) -> list[str]:
+    """A title and rows of a name and its meaning; text_column: where meanings stand, below their names."""
+    rows = tuple(rows)
+    lines = [f"\n{title}:"]
+    column = text_column or max(len(name) for name, _ in rows) + 5
+    for name, meaning in rows:
+        wrapped = _wrapped(meaning, " " * column)
+        if text_column:
+            lines.append(f"  {name}")
+        elif name.isdigit():
+            wrapped[0] = f"  {name:>{column - 5}}   {wrapped[0].lstrip()}"
+        else:
+            wrapped[0] = f"  {name:{column - 5}}   {wrapped[0].lstrip()}"
+        lines += wrapped
+    return lines
 
 
 def render_version() -> str:

@@ -19,8 +19,9 @@ import pytest
 import sippx
 from sippx.cli import main
 from sippx.errors import AddressInUseError, RunError
-from sippx.help_text import render_help
+from sippx.help_text import render_help, render_topic
 from sippx.options import Options
+from sippx.scenario import builtin_names
 
 ROOT = Path(__file__).parents[1]
 TIMEOUT_S = 60
@@ -29,7 +30,7 @@ TIMEOUT_S = 60
 FAKE_RUNNER = """
 import os, sys, types
 runner = types.ModuleType("sippx.runner")
-runner.run_command = lambda scenario, options, words: {body}
+runner.run_command = lambda scenario, options, words, plugins: {body}
 sys.modules["sippx.runner"] = runner
 from sippx.cli import main
 sys.exit(main())
@@ -67,7 +68,7 @@ def fake_run(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., int]], 
 
 
 def raising(error: BaseException) -> Callable[..., int]:
-    def run_command(scenario: Any, options: Any, words: Any) -> int:
+    def run_command(scenario: Any, options: Any, words: Any, plugins: Any) -> int:
         raise error
 
     return run_command
@@ -79,10 +80,21 @@ def run_sippx(*words: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, text=True, timeout=TIMEOUT_S, check=False, **settings)
 
 
-@pytest.mark.parametrize("words", [[], ["-h"], ["--help"], ["-m", "5", "-h", "-zork"]])
+@pytest.mark.parametrize("words", [[], ["-h"], ["--help"], ["-m", "5", "-h"]])
 def test_help_goes_to_stdout_with_code_99(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 99
     assert capsys.readouterr() == (render_help(), "")
+
+
+@pytest.mark.parametrize("words", [["-h", "stat"], ["--help", "-rp"], ["-h", "rate", "-zork"]])
+def test_a_topic_of_the_help_goes_to_stdout_with_code_99(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 99
+    assert capsys.readouterr() == (render_topic(words[1]), "")
+
+
+def test_help_on_an_unknown_topic_is_the_whole_help_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-h", "zork"]) == 99
+    assert capsys.readouterr() == (render_help(), "sippx: no help on 'zork' alone, so this is all of it\n")
 
 
 def test_the_version_goes_to_stdout_with_code_99(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,27 +114,32 @@ def test_the_public_names_are_listed_and_imported_when_used() -> None:
         _ = sippx.zork
 
 
-@pytest.mark.parametrize("words", ["-h", "-v"])
-def test_help_and_version_do_not_wait_for_heavy_imports(words: str) -> None:
+@pytest.mark.parametrize("words", [["-h"], ["-h", "stat"], ["-v"]])
+def test_help_and_version_do_not_wait_for_heavy_imports(words: list[str]) -> None:
     program = (
         "import sys; from sippx.cli import main; main(sys.argv[1:]);"
         "sys.exit(', '.join({'numpy', 'lxml', 'click', 'sippx._core'} & set(sys.modules)) or None)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, words], cwd=ROOT, capture_output=True, timeout=TIMEOUT_S, check=False
+        [sys.executable, "-c", program, *words], cwd=ROOT, capture_output=True, timeout=TIMEOUT_S, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_a_built_in_scenario_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["-sd", "uas"]) == 99
-    assert capsys.readouterr().out == (ROOT / "scenarios" / "uas.xml").read_text("utf-8")
+@pytest.mark.parametrize("name", builtin_names())
+def test_every_built_in_scenario_is_printed_as_it_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-sd", name]) == 99
+    assert capsys.readouterr() == ((ROOT / "scenarios" / f"{name}.xml").read_text("utf-8"), "")
+
+
+def test_all_xml_files_are_built_in_scenarios() -> None:
+    assert {path.stem for path in (ROOT / "scenarios").glob("*.xml")} == set(builtin_names())
 
 
 def test_the_runner_gets_the_scenario_and_the_options(fake_run: Callable[[Callable[..., int]], None]) -> None:
     seen: list[Any] = []
 
-    def run_command(scenario: FakeScenario, options: Options, words: list[str]) -> int:
+    def run_command(scenario: FakeScenario, options: Options, words: list[str], plugins: None) -> int:
         seen.append((scenario.how, options))
         return 42
 
@@ -140,7 +157,7 @@ def test_the_runner_gets_the_scenario_and_the_options(fake_run: Callable[[Callab
 def test_the_words_of_the_process_are_the_default(
     fake_run: Callable[[Callable[..., int]], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_run(lambda scenario, options, words: int(options.max_calls) if words == ["sippx", "-m", "17"] else 0)
+    fake_run(lambda scenario, options, words, plugins: 17 if words == ["sippx", "-m", "17"] and not plugins else 0)
     monkeypatch.setattr(sys, "argv", ["sippx", "-m", "17"])
     assert main() == 17
 

@@ -79,7 +79,6 @@ def test_texts_arrive_as_they_are(service: str, value: str) -> None:
         ("one two", "REMOTE_HOST[:PORT] is allowed once, and there are 'one' and 'two'"),
         ("-zork", "unknown option '-zork'"),
         ("-mb x", "-mb is a SIPp option that needs media, which this version of sippx does not have yet"),
-        ("-h stat", "-h stat is SIPp's help on statistics"),
     ],
 )
 def test_a_wrong_command_line_is_explained(line: str, complaint: str) -> None:
@@ -92,7 +91,8 @@ def test_a_wrong_command_line_is_explained(line: str, complaint: str) -> None:
     ("line", "request_"),
     [
         ("-h", InformationRequest("help")),
-        ("--help -zork", InformationRequest("help")),
+        ("--help -zork", InformationRequest("help", "-zork")),
+        ("-m 5 -h stat -m abc", InformationRequest("help", "stat")),
         ("-m abc -v", InformationRequest("version")),
         ("-sd uas -m", InformationRequest("dump", "uas")),
         ("--sd -h", InformationRequest("dump", "-h")),
@@ -140,6 +140,9 @@ def test_a_verb_has_its_own_help(verb: str) -> None:
         (["check", "uac", "-key", "k"], "-key needs an argument"),
         (["check", "-inf"], "-inf needs an argument"),
         (["check", "uac", "-bogus"], "unknown option '-bogus'"),
+        (["completion"], "completion needs the name of a shell: bash, zsh, fish"),
+        (["completion", "csh"], "completion needs the name of a shell: bash, zsh, fish"),
+        (["completion", "bash", "-key", "a", "b"], "-key has no effect on completion"),
     ],
 )
 def test_a_wrong_use_of_a_verb_is_named(words: list[str], message: str) -> None:

@@ -40,7 +40,7 @@ PYTHON_RULES = {
     "errors": set(),
     "option_types": {"errors"},
     "options": {"errors", "option_types", "options"},
-    "help_text": {"options", "option_types"},
+    "help_text": {"options", "option_types", "help_tables", "report.stat_help"},
     "command_line": {"errors", "options", "option_types"},
     "addresses": {"errors"},
     "sockets": {"addresses", "errors"},
@@ -52,12 +52,15 @@ PYTHON_RULES = {
     "report": {"report", "errors"},
     "result": {"errors", "report"},
     "runner": {
-        "_core", "addresses", "commands", "control", "errors", "injection", "options", "rate", "report", "result", "runner",
-        "scenario", "sockets",
+        "_core", "addresses", "commands", "control", "errors", "injection", "options", "plugins", "rate", "report", "result",
+        "runner", "scenario", "sockets",
     },
-    "cli": {"command_line", "errors", "options", "help_text", "runner", "scenario"},
+    "cli": {"command_line", "completion", "errors", "options", "help_text", "plugins", "runner", "scenario"},
     "__main__": {"cli"},
     "__init__": {"options", "result", "runner", "scenario"},
+    "help_tables": set(),
+    "completion": {"command_line", "option_types", "options", "scenario.builtin"},
+    "plugins": {"errors", "options", "report", "result"},
 }  # fmt: skip
 
 

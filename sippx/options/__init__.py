@@ -102,7 +102,11 @@ OTHER_OPTIONS: tuple[OptionSpec, ...] = (
         ("-nd",), FLAG, CALLS, "The same as -default_behaviors none.",
         action="expand", expansion=("-default_behaviors", "none"),
     ),
-    OptionSpec(("-h", "-help"), FLAG, INFORMATION, "Print this text and exit with code 99.", action="help"),
+    OptionSpec(
+        ("-h", "-help"), FLAG, INFORMATION,
+        "Print this text, or help on the next word (an option, a group, keys or stat), and exit with code 99.",
+        action="help",
+    ),
     OptionSpec(("-v",), FLAG, INFORMATION, "Print the version and exit with code 99.", action="version"),
 )
 """The options that set no field."""

@@ -12,6 +12,7 @@ from typing import IO
 from sippx import control
 from sippx.errors import EXIT_FATAL, RunError
 from sippx.options import Options
+from sippx.plugins import Plugins
 from sippx.report.terminal import open_display
 from sippx.runner.results import verdict, writes_to_stdout
 from sippx.runner.runner import Runner
@@ -21,15 +22,17 @@ from sippx.scenario import Scenario
 _SLEEP_STEP_S = 0.05
 
 
-def run_command(scenario: Scenario, options: Options, command_line: Sequence[str] = ()) -> int:
+def run_command(
+    scenario: Scenario, options: Options, command_line: Sequence[str] = (), plugins: Plugins | None = None
+) -> int:
     """Run the test of the command line: screens, keys, signals; returns the exit code.
 
-    command_line: its words, for the result files.
+    command_line: its words, for the result files. plugins: those that were loaded before the scenario.
     """
     # signals are taken from here on: whoever sees the port open may send one
     with quit_signals() as signals, control.KeyReader(enabled=options.read_stdin) as keys:
         _sleep(options.start_delay_ms / 1000, signals)
-        runner = Runner(scenario, options, command_line=command_line)
+        runner = Runner(scenario, options, command_line=command_line, plugins=plugins)
         signals.send_to(runner.quit, runner.request_screens)
         display = open_display(runner.flow, runner.measures, refresh_ms=options.screen_period_ms)
         with display:

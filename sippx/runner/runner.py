@@ -14,6 +14,7 @@ from sippx._core import codes
 from sippx.addresses import resolve_addresses, resolve_remote
 from sippx.errors import StartError
 from sippx.options import Options
+from sippx.plugins import Plugins
 from sippx.rate import automatic_limit, calls_per_second
 from sippx.report.flow import RunInfo
 from sippx.report.reporter import Reporters
@@ -50,10 +51,21 @@ class Runner:
     Raises UsageError, StartError or AddressInUseError when the test cannot start.
     """
 
-    def __init__(self, scenario: Scenario, options: Options, *, command_line: Sequence[str] = ()) -> None:
-        """command_line: the words that gave the options, for the result files."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        options: Options,
+        *,
+        command_line: Sequence[str] = (),
+        plugins: Plugins | None = None,
+    ) -> None:
+        """command_line: the words that gave the options, for the result files.
+
+        plugins: those of the options, where they were loaded before the scenario; None loads them here.
+        """
+        self._plugins = Plugins(options) if plugins is None else plugins
         self.scenario = scenario
-        self.options = options
+        self.options = options = self._plugins.options
         refuse_unbuilt(scenario)
         self._second = load_second(scenario, options)
         if self._second is not None:
@@ -97,7 +109,8 @@ class Runner:
             )  # fmt: skip
             self._tracer = traces.tracer
             self._tracer.follow(self._engine.set_trace_mask)
-            self._reporters = Reporters([*traces.reporters, *self._results.reporters], self._look)
+            reporters = [*traces.reporters, *self._results.reporters, *self._plugins.reporters]
+            self._reporters = Reporters(reporters, self._look)
             on_error.pop_all()
         self._run_once = threading.Lock()
         self._rate = options.rate
@@ -205,6 +218,7 @@ class Runner:
             **self._results.judged(),
         )
         self._results.write(result, info, self.flow)
+        self._plugins.end(result)
         return result
 
     def _loop(self, display: Display | None, keys: control.KeyReader | None, start_s: float) -> None:
@@ -305,7 +319,8 @@ class Runner:
 
     def closing_lines(self) -> list[str]:
         """What the command says on stderr after the run: the last error, incomplete files, fallbacks."""
-        notes = self._tracer.notes + self._reporters.notes + self._results.lines() + without_effect(self.options)
+        notes = self._tracer.notes + self._reporters.notes + self._results.lines() + self._plugins.notes
+        notes += without_effect(self.options)
         return self._tracer.closing_lines() + notes
 
 
