@@ -60,6 +60,7 @@ docs: $(STAMP)
 	$(BIN)/python docs/generate_compatibility.py
 	$(BIN)/python docs/generate_checks.py
 	$(BIN)/python docs/generate_results.py
+	$(BIN)/python docs/generate_man.py
 
 # The wheel is built, installed into an environment of its own and used from outside the tree.
 wheel: $(STAMP)

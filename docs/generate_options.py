@@ -21,7 +21,7 @@ this file.
 An option may be written with one dash or two; its value is the next word. A value may begin with a dash. Of
 an option given several times the last one counts, except for those that add up (they say so), and `-sf`,
 `-sn` and the remote host, which are allowed once. `-h`, `-v` and `-sd` count at once: what follows them is
-not looked at.
+not looked at, but for one word behind `-h`, which is a topic: an option, a word of a heading below, `keys`, or `stat`.
 
 | value | is |
 |---|---|

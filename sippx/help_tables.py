@@ -14,6 +14,19 @@ KEYS: Rows = (
 )
 """Keys on standard input."""
 
+COMMANDS: Rows = (
+    ("set rate X", "calls per rate period (-r)"),
+    ("set rate-scale X", "what one step of + - * / is worth (-rate_scale)"),
+    ("set users N", "number of users (-users)"),
+    ("set limit N", "calls open at a time (-l); 0: no limit"),
+    ("set display main|ooc|rx", "scenario that the screens show"),
+    ("set hide true|false", "leave out the messages that the scenario hides"),
+    ("trace error|logs|messages|shortmessages on|off", "switch a log on or off"),
+    ("dump tasks|variables", "report what is at work, or the names of the variables"),
+    ("reset stats", "begin the cumulative figures again from 0"),
+)
+"""Commands of the key c and of the remote control socket."""
+
 SIGNALS: Rows = (
     ("SIGINT, SIGTERM, SIGUSR1", "end when open calls have ended; a second one: at once"),
     ("SIGUSR2", "write all screens to <scenario>_<pid>_screen.log"),
@@ -23,6 +36,7 @@ EXIT_CODES: Rows = (
     ("0", "all calls were successful (or there were none)"),
     ("1", "a call failed, or the command line or the scenario is wrong"),
     ("97", "the time of -timeout passed without any call"),
+    ("98", "a --threshold was not met"),
     ("99", "information was printed, or -bg started the run"),
     ("254", "a local address or port is in use"),
     ("255", "any other fatal error"),

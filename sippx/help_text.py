@@ -23,7 +23,8 @@ check, show and completion are verbs as the first word only: 'sippx check -h'
 tells more. A remote host of that name is written check:5060.
 
 sippx -h TOPIC tells about an option (-h rp), a group of options (-h tracing),
-the keys (-h keys) or the columns of -trace_stat (-h stat).
+the keys (-h keys), the columns of -trace_stat (-h stat) or what --threshold can
+be about (-h thresholds).
 
 Options may be written with one dash or two. TIME is a number with the unit
 ms, s, m or h (500ms, 1.5s); N may be decimal, 0x hexadecimal or 0 octal.
@@ -105,12 +106,14 @@ def render_help() -> str:
 def render_topic(topic: str) -> str | None:
     """What `-h TOPIC` prints, None where nobody knows the topic.
 
-    stat, keys, an option (with or without dashes), or a word of the name of a group.
+    stat, keys, thresholds, an option (with or without dashes), or a word of the name of a group.
     """
     if topic == "stat":
         return _stat_help()
     if topic == "keys":
         return "\n".join(_keys_lines()) + "\n"
+    if topic == "thresholds":
+        return _thresholds_help()
     name = topic.lstrip("-")
     for spec in ALL_OPTIONS:
         if name in spec.names:
@@ -144,6 +147,18 @@ def _stat_help() -> str:
     from sippx.report.stat_help import INTRODUCTION, STATISTICS
 
     return "\n".join(["", *_wrapped(INTRODUCTION, ""), *_table("Statistics", STATISTICS, text_column=8)]) + "\n"
+
+
+def _thresholds_help() -> str:
+    from sippx.report.metrics import METRICS, STATISTICS
+
+    introduction = (
+        "--threshold takes METRIC OP VALUE[UNIT] [abort] in quotation marks, such as 'rtd1.p99<50ms' or "
+        f"'failed<1% abort'. OP is <, <=, >, >=, == or !=. NAME is a name of the scenario, STAT is {STATISTICS}"
+    )
+    rows = ((f"{spec.name}  [{', '.join(spec.units).strip(' ,')}]".replace("  []", ""), spec.meaning)
+            for spec in METRICS.values())  # fmt: skip
+    return "\n".join(["", *_wrapped(introduction, ""), *_table("Metrics and their units", rows, text_column=8)]) + "\n"
 
 
 def _table(title: str, rows: Iterable[tuple[str, str]], text_column: int = 0) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +15,7 @@ import pytest
 
 from sippx.report.metrics import METRICS
 from sippx.report.watchdog import KINDS
+from sippx.options import ALL_OPTIONS
 from sippx.scenario import builtin_names
 from sippx.scenario.actions import ACTION_DIFFERENCES, ACTIONS
 from sippx.scenario.keywords import KEYWORD_DIFFERENCES, KEYWORDS
@@ -123,3 +127,42 @@ def test_every_field_of_the_result_and_every_finding_is_documented() -> None:
     schema = json.loads((DOCS.parent / "sippx" / "report" / "result.schema.json").read_text("utf-8"))
     for name in (*schema["properties"], *KINDS):
         assert f"`{name}`" in text, name
+
+
+# ---- the manual page -------------------------------------------------------------------------------------
+
+MAN_PAGE = DOCS / "sippx.1"
+
+
+def test_the_manual_page_is_generated_from_the_option_table() -> None:
+    assert MAN_PAGE.read_text("utf-8") == generator("generate_man").generate(), "run: make docs"
+
+
+@pytest.mark.parametrize("command", [["groff", "-man", "-ww", "-Tutf8"], ["mandoc", "-T", "lint", "-W", "warning"]])
+def test_nothing_is_wrong_with_the_manual_page(command: list[str]) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    done = subprocess.run([*command, str(MAN_PAGE)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert command[0] == "groff" or done.stdout == ""
+
+
+@pytest.mark.parametrize("name", [spec.flags[0] for spec in ALL_OPTIONS])
+def test_every_option_is_in_the_manual_page(name: str) -> None:
+    assert rf"{name}\fR".replace("-", r"\-") in MAN_PAGE.read_text("utf-8")
+
+
+def test_the_wheel_has_the_manual_page_where_man_looks_for_it() -> None:
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text("utf-8"))
+    assert project["tool"]["setuptools"]["data-files"] == {"share/man/man1": ["docs/sippx.1"]}
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    readme = (DOCS.parent / "README.md").read_text("utf-8")
+    assert [path.name for path in sorted(DOCS.glob("*.md")) if f"(docs/{path.name})" not in readme] == []
+
+
+@pytest.mark.parametrize("path", [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda path: path.name)
+def test_links_in_documents_lead_to_files(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text("utf-8")):
+        assert (path.parent / target).exists(), target

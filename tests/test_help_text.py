@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from sippx import help_tables
 from sippx.command_line import VERBS
+from sippx.control import COMMAND_OF_KEY
 from sippx.help_text import WIDTH, render_help, render_topic, render_verb_help
 from sippx.options import ALL_OPTIONS, REFUSED_OPTIONS, OptionSpec
 from sippx.options.spec import GROUPS
 from sippx.report.flow import Measures
+from sippx.report.metrics import METRICS
 from sippx.report.stat_help import STATISTICS
 from sippx.report.statfile import columns
 
@@ -98,7 +101,7 @@ def test_other_words_are_no_topic(word: str) -> None:
     assert render_topic(word) is None
 
 
-@pytest.mark.parametrize("word", ["stat", "keys", "r", "tracing", "mb"])
+@pytest.mark.parametrize("word", ["stat", "keys", "thresholds", "r", "tracing", "mb"])
 def test_topics_are_ascii_and_fit_the_width(word: str) -> None:
     text = render_topic(word)
     assert text is not None and text.isascii() and text.endswith("\n") and not text.endswith("\n\n")
@@ -113,3 +116,14 @@ def test_every_column_of_the_statistics_file_is_explained_in_its_order() -> None
     assert explained == list(names)
     for name, _ in STATISTICS:
         assert f"\n  {name}\n" in (render_topic("stat") or "")
+
+
+def test_every_key_is_explained() -> None:
+    assert set("".join(name for name, _ in help_tables.KEYS).replace(" ", "")) == set(COMMAND_OF_KEY)
+
+
+def test_every_metric_is_in_the_help_on_thresholds() -> None:
+    text = render_topic("thresholds") or ""
+    for spec in METRICS.values():
+        assert f"\n  {spec.name}" in text
+        assert spec.meaning in " ".join(text.split())

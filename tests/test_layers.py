@@ -40,7 +40,7 @@ PYTHON_RULES = {
     "errors": set(),
     "option_types": {"errors"},
     "options": {"errors", "option_types", "options"},
-    "help_text": {"options", "option_types", "help_tables", "report.stat_help"},
+    "help_text": {"options", "option_types", "help_tables", "report.metrics", "report.stat_help"},
     "command_line": {"errors", "options", "option_types"},
     "addresses": {"errors"},
     "sockets": {"addresses", "errors"},
