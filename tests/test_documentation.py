@@ -13,9 +13,9 @@ from types import ModuleType
 
 import pytest
 
+from sippx.options import ALL_OPTIONS
 from sippx.report.metrics import METRICS
 from sippx.report.watchdog import KINDS
-from sippx.options import ALL_OPTIONS
 from sippx.scenario import builtin_names
 from sippx.scenario.actions import ACTION_DIFFERENCES, ACTIONS
 from sippx.scenario.keywords import KEYWORD_DIFFERENCES, KEYWORDS

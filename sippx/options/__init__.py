@@ -104,7 +104,7 @@ OTHER_OPTIONS: tuple[OptionSpec, ...] = (
     ),
     OptionSpec(
         ("-h", "-help"), FLAG, INFORMATION,
-        "Print this text, or help on the next word (an option, a group, keys, stat, thresholds), and exit with code 99.",
+        "Print this text, or help on the next word (an option, a group, keys, stat, thresholds); exit with code 99.",
         action="help",
     ),
     OptionSpec(("-v",), FLAG, INFORMATION, "Print the version and exit with code 99.", action="version"),
