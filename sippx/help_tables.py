@@ -49,7 +49,7 @@ ENVIRONMENT: Rows = (
 
 OUTPUT: Rows = (
     ("stdout", "screens: live on a terminal, else the last ones when the run has ended; what -h, -v, -sd and the verbs "
-     "print; --json - has it for itself"),
+     "print; --json - has it for itself, screens are on stderr then"),
     ("stderr", "the last error of the run, files that are incomplete, options without effect; one line for whatever "
      "kept sippx from running; where only stderr is a terminal one line of progress"),
 )

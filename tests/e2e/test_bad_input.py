@@ -151,7 +151,6 @@ def test_a_scenario_of_pauses_only_ends_as_with_sipp_by_255(sippx: Run, tmp_path
         (["-sn", "uac", "-sf", "x.xml"], 1, "one scenario"),
         (["127.0.0.2"], 1, "127.0.0.2"),
         (["-m=5"], 1, "-m"),
-        (["-h", "stat"], 1, "stat"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
