@@ -26,6 +26,9 @@ def main() -> None:
             done = subprocess.run([*words, *flags], capture_output=True, text=True, check=False)
             if done.returncode != INFORMATION or expected not in done.stdout:
                 raise SystemExit(f"{words + flags}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+    manual = Path(sys.prefix, "share", "man", "man1", "sippx.1")
+    if not manual.is_file():
+        raise SystemExit(f"the wheel installed no {manual}")
     server = Runner(Scenario.builtin("uas"), Options(local_ip="127.0.0.1", max_calls=1))
     thread = threading.Thread(target=server.run)
     thread.start()

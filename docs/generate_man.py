@@ -42,14 +42,6 @@ _OPTIONS = (
     "N may be decimal, 0x hexadecimal or 0 octal; BOOL is true, false or an integer."
 )
 
-_FILES = (
-    ("<scenario>_<pid>_.csv", "statistics (-trace_stat); 'sippx -h stat' explains the columns"),
-    ("<scenario>_<pid>_errors.log", "errors (-trace_err)"),
-    ("<scenario>_<pid>_messages.log", "messages (-trace_msg)"),
-    ("<scenario>_<pid>_logs.log", "what <log> actions say (-trace_logs)"),
-    ("<scenario>_<pid>_screen.log", "screens (SIGUSR2)"),
-)
-
 _EXAMPLES = (
     ("sippx -sn uas -i 127.0.0.1 -p 5060", "Answer calls on port 5060."),
     ("sippx 127.0.0.1:5060 -r 1000 -m 50000 -d 3s", "Place 50,000 calls of 3 seconds, 1,000 a second."),
@@ -93,7 +85,7 @@ def _lines() -> Iterator[str]:
     yield ".SH EXIT STATUS"
     yield from _rows(help_tables.EXIT_CODES)
     yield ".SH FILES"
-    yield from _rows(_FILES)
+    yield from _rows(_files())
     yield ".SH ENVIRONMENT"
     yield from _rows(help_tables.ENVIRONMENT)
     yield ".SH EXAMPLES"
@@ -101,6 +93,12 @@ def _lines() -> Iterator[str]:
     yield ".SH SEE ALSO"
     yield ".BR sipp (1),"
     yield _text("RFC 3261, and the documents that come with sippx: README.md and those in docs.")
+
+
+def _files() -> help_tables.Rows:
+    """The files that options write under names of their own, as the help of these options has them."""
+    named = ((re.search(r"<scenario>_<pid>_\S*\w", spec.help), spec) for spec in ALL_OPTIONS)
+    return tuple((found[0], f"what {spec.flags[0]} writes") for found, spec in named if found)
 
 
 def _commands() -> Iterator[str]:

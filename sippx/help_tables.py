@@ -29,7 +29,7 @@ COMMANDS: Rows = (
 
 SIGNALS: Rows = (
     ("SIGINT, SIGTERM, SIGUSR1", "end when open calls have ended; a second one: at once"),
-    ("SIGUSR2", "write all screens to <scenario>_<pid>_screen.log"),
+    ("SIGUSR2", "write all screens to the file of -trace_screen"),
 )
 
 EXIT_CODES: Rows = (

@@ -37,7 +37,7 @@ STATISTICS: tuple[tuple[str, str], ...] = (
     ("Retransmissions", "Messages sent again, because no answer came or the peer repeated its own."),
     ("AutoAnswered", "Messages answered without a step of the scenario (-aa and pings)."),
     ("Warnings", "Warnings, as -trace_err has them."),
-    ("FatalErrors", "Errors that ended the run."),
+    ("FatalErrors", "Always 0: the error that ends a run is said on stderr."),
     ("WatchdogMajor", "Always 0: sippx has no watchdog, it counts late starts instead."),
     ("WatchdogMinor", "Always 0, as above."),
     ("ResponseTimeNAME", "Mean of a response time of the scenario (rtd), HH:MM:SS:microseconds."),
