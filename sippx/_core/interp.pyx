@@ -27,6 +27,7 @@ cdef extern from "<string.h>" nogil:
 
 cdef enum:
     PAUSE_MAX_MS = 2147483647
+    TRACED_CALL_ID_CAP = 1024
 
 # --------------------------------------------------------------------------- small helpers
 
@@ -328,8 +329,20 @@ cdef inline bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms)
             or rt.invite_cseq_off != 0:
         return False
     if unlikely(traces(rt, TRACE_CALL_ENDED)):
-        return False             # a small record has no Call-ID to trace its end by
+        return rest_traced(rt, call, now_ms(rt) + 1 + <uint32_t> ms)
     return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
+
+
+cdef bint rest_traced(runtime_t* rt, call_t* call, uint32_t expiry_ms) noexcept nogil:
+    """Traces the end of a call that goes to rest: its small record has no Call-ID to do so later."""
+    cdef char[TRACED_CALL_ID_CAP] text
+    cdef uint32_t n = call.call_id_len if call.call_id_len < TRACED_CALL_ID_CAP else TRACED_CALL_ID_CAP
+    cdef int32_t step = call.step
+    memcpy(text, call_text(call), n)
+    if not calls_rest(&rt.calls, call, expiry_ms):
+        return False
+    trace(rt, TRACE_CALL_ENDED, step, DEAD_SUCCESSFUL, span_of(text, n), nothing())
+    return True
 
 
 cdef void interp_rested(runtime_t* rt, const resting_t* r) noexcept nogil:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from sim.ticks import Ticks, recv, request, response, scenario, send
 from sippx._core.codes import StepKind, TraceKind
 
@@ -48,8 +46,16 @@ def test_the_life_of_a_call_is_traced_from_step_to_step() -> None:
     assert records[-1][3] == 0
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_a_call_that_is_aborted_says_so_at_its_end(number: int) -> None:
+def test_tracing_calls_does_not_keep_them_from_resting() -> None:
+    totals = []
+    for kinds in ((), LIFE):
+        ticks = Ticks.of(SERVER, trace_mask=mask(*kinds), capacity=1)
+        ticks.receive(request("INVITE"), request("BYE", cseq=2), request("INVITE", number=2))
+        totals.append((ticks.engine.n_open, ticks.counts("incoming_calls", "calls_refused")))
+    assert totals[0] == totals[1] == (2, [2, 0])
+
+
+def test_a_call_that_is_aborted_says_so_at_its_end() -> None:
     ticks = Ticks.of(scenario(send("INVITE"), recv("200")), trace_mask=mask(*LIFE)).until(1)
     ticks.receive(response("486"))
     assert [record[3] for record in traced(ticks) if record[0] == LIFE[2]] == [2]
