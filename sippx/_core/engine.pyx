@@ -583,6 +583,18 @@ cdef class Engine:
             return False, False, False, False
         return (bool(self.e.udp.gso), bool(self.e.udp.gro), bool(self.e.udp.batch_tx), bool(self.e.udp.batch_rx))
 
+    @property
+    def calls_due(self):
+        """Calls that the rate has made due until now, with the fraction of the one under way."""
+        cdef uint64_t now = self._now()
+        if self.e.paused:
+            return <double> self.e.n_paced
+        return self.e.base_calls + <double> (now - min(now, self.e.base_ns)) * self.e.calls_per_ns
+
+    def tdm_taken(self):
+        """A byte for each circuit of -tdmmap, 0 where it is free; empty without a map."""
+        return PyBytes_FromStringAndSize(<char*> self.e.shared.tdm.taken, self.e.shared.tdm.n_circuits)
+
     def counter(self, str name not None):
         """One total by its name ("limited_starts") without copying all; KeyError for an unknown one."""
         return self.e.rt.counters[<int> codes.Counter["COUNT_" + name.upper()]]
