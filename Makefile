@@ -57,6 +57,7 @@ bench-micro: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate_options.py
+	$(BIN)/python docs/generate_control.py
 	$(BIN)/python docs/generate_compatibility.py
 	$(BIN)/python docs/generate_checks.py
 	$(BIN)/python docs/generate_results.py

@@ -1,4 +1,4 @@
-"""Keys as commands, and the key reader on pipes and terminals."""
+"""The key reader on pipes and terminals."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from sippx.control import (
     AdjustRate,
     KeyReader,
     Quit,
+    SetRate,
     ShowScreen,
     TogglePause,
-    is_quit_forced,
-    is_quitting,
 )
 
 LOCAL_MODES = 3  # index of c_lflag in termios.tcgetattr
@@ -74,7 +73,7 @@ def test_keys_become_commands_in_order(pipe: tuple[int, int]) -> None:
 
 def test_every_other_byte_is_ignored(pipe: tuple[int, int]) -> None:
     with KeyReader(descriptor=pipe[0]) as keys:
-        os.write(pipe[1], bytes(byte for byte in range(256) if chr(byte) not in COMMAND_OF_KEY))
+        os.write(pipe[1], bytes(byte for byte in range(256) if chr(byte) not in COMMAND_OF_KEY and byte != ord("c")))
         assert keys.poll() == []
         os.write(pipe[1], b"\n")
         assert keys.poll() == []
@@ -164,16 +163,11 @@ def test_a_background_process_leaves_the_terminal_alone(
         assert keys.poll() == [Quit(QUIT_SOFT_STEP)]
 
 
-def test_the_rate_does_not_fall_below_zero() -> None:
-    assert AdjustRate(-10).applied_to(3.5) == 0.0
-    assert AdjustRate(10).applied_to(3.5) == 13.5
-
-
-def test_one_soft_quit_is_soft_and_a_second_one_is_forced() -> None:
-    assert not is_quitting(0)
-    assert is_quitting(QUIT_SOFT_STEP) and not is_quit_forced(QUIT_SOFT_STEP)
-    assert is_quit_forced(2 * QUIT_SOFT_STEP) and is_quit_forced(QUIT_FORCED_STEP)
-
-
-def test_a_soft_quit_after_the_last_call_of_m_is_still_soft() -> None:
-    assert not is_quit_forced(1 + QUIT_SOFT_STEP)
+def test_a_command_is_typed_across_polls_and_shown_as_prompt(pipe: tuple[int, int]) -> None:
+    with KeyReader(descriptor=pipe[0]) as keys:
+        os.write(pipe[1], b"pcset ra")
+        assert keys.poll() == [TogglePause()]
+        assert keys.prompt == "Command: set ra"
+        os.write(pipe[1], b"te 7\n+")
+        assert keys.poll() == [SetRate(7.0), AdjustRate(1)]
+        assert keys.prompt == ""

@@ -1,4 +1,4 @@
-"""What a user tells a running test: keys on standard input, as commands for the runner."""
+"""The reader of keys: takes characters from a terminal, a pipe or a file without ever waiting."""
 
 from __future__ import annotations
 
@@ -8,77 +8,11 @@ import select
 import signal
 import termios
 import tty
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
-QUIT_SOFT_STEP = 10
-"""What `q`, SIGINT, SIGTERM and SIGUSR1 add to the quit level."""
-QUIT_FORCED_STEP = 20
-"""What `Q` adds to the quit level."""
-QUIT_SOFT_MAX = 11
-"""Largest quit level at which open calls may still end by themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdjustRate:
-    """Change the rate by `steps` calls per period, not below 0."""
-
-    steps: int
-
-    def applied_to(self, rate: float) -> float:
-        """The new rate [calls per period]."""
-        return max(0.0, rate + self.steps)
-
-
-@dataclass(frozen=True, slots=True)
-class TogglePause:
-    """Pause new calls, or resume them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quit:
-    """Add `step` to the quit level: from 1 on no new calls, above QUIT_SOFT_MAX open calls are aborted."""
-
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class ShowScreen:
-    """Show screen 1 scenario, 2 statistics, 3 first repartition, 4 variables, or 6-9 further repartitions."""
-
-    number: int
-
-
-Command = AdjustRate | TogglePause | Quit | ShowScreen
-
-_COMMAND_OF_KEY: dict[str, Command] = {
-    "+": AdjustRate(1),
-    "-": AdjustRate(-1),
-    "*": AdjustRate(10),
-    "/": AdjustRate(-10),
-    "p": TogglePause(),
-    "q": Quit(QUIT_SOFT_STEP),
-    "Q": Quit(QUIT_FORCED_STEP),
-    **{str(number): ShowScreen(number) for number in (1, 2, 3, 4, 6, 7, 8, 9)},
-}
-
-COMMAND_OF_KEY: Mapping[str, Command] = MappingProxyType(_COMMAND_OF_KEY)
-"""All keys that do something; 5 (TDM map) and c (command line) are SIPp's and do nothing here."""
-
-
-def is_quitting(quit_level: int) -> bool:
-    """True when no new calls are to be placed."""
-    return quit_level > 0
-
-
-def is_quit_forced(quit_level: int) -> bool:
-    """True when open calls are to be aborted.
-
-    SIPp 3.6.1's rule: level 11, reached by one `q` after the last call of -m (which counts 1), is still soft.
-    """
-    return quit_level > QUIT_SOFT_MAX
+from sippx.control.commands import Command
+from sippx.control.editing import KeyLine
 
 
 class KeyReader:
@@ -92,6 +26,7 @@ class KeyReader:
     def __init__(self, *, enabled: bool = True, descriptor: int = 0) -> None:
         self._descriptor = descriptor
         self._enabled = enabled
+        self._line = KeyLine()
         self._is_open = False
         self._is_terminal = False
         self._saved_settings: list[Any] | None = None
@@ -115,8 +50,12 @@ class KeyReader:
 
     def poll(self) -> list[Command]:
         """Commands of the keys pressed since the last time; keys without a meaning are left out."""
-        keys = self._read() if self._is_open else ""
-        return [COMMAND_OF_KEY[key] for key in keys if key in COMMAND_OF_KEY]
+        return self._line.feed(self._read()) if self._is_open else []
+
+    @property
+    def prompt(self) -> str:
+        """The command being typed, to be shown below the screen; "" when none is."""
+        return self._line.prompt
 
     def close(self) -> None:
         """Give the terminal its settings back and read no more."""
