@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-StepLabelKind = Literal["send", "recv", "pause", "nop"]
+StepLabelKind = Literal["send", "recv", "pause", "nop", "sendCmd", "recvCmd"]
+TwinRole = Literal["", "a", "b", "master", "slave"]
+ScenarioName = Literal["main", "ooc", "rx"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,18 @@ class Measures:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """All that the screens show of one scenario but for its figures.
+
+    action_lines  what the variables screen says of the scenario's actions, empty for none
+    """
+
+    steps: Sequence[FlowStep]
+    measures: Measures = Measures()
+    action_lines: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RunInfo:
     """Settings and state of the run that the screens show; the state part changes while it runs.
 
@@ -67,6 +81,9 @@ class RunInfo:
     target_rate   calls/s that are asked for now; 0 for a server and with -users
     cpu_s         CPU time of the thread that runs the engine so far [s]
     duration_s    when the run ends by itself (-timeout, stages) [s], None: not known
+    scenario      which scenario the figures are of; is_mixed: calls come in and go out (-rxsf)
+    twin          this side's part in third-party call control
+    tdm_taken     a byte for each TDM circuit, 0 where it is free; tdm_columns: circuits in one row, 0 without a map
     """
 
     client: bool
@@ -92,6 +109,11 @@ class RunInfo:
     target_rate: float = 0.0
     cpu_s: float = 0.0
     duration_s: float | None = None
+    scenario: ScenarioName = "main"
+    is_mixed: bool = False
+    twin: TwinRole = ""
+    tdm_taken: bytes = b""
+    tdm_columns: int = 0
 
 
 def duration_text(ms: float) -> str:

@@ -1,8 +1,8 @@
-"""SIPp's scenario, statistics, repartition and variables screens as pure functions to lines of text.
+"""SIPp's screens (scenario, statistics, repartitions, variables, TDM map) as pure functions to lines of text.
 
 Formats are those of sipp 3.6.1 (trailing blanks included) without its RTP lines. Two of its faults are
 not copied: the two-column time rows show the period's and the whole run's value (sipp shows the period's
-twice), and the period beside "Call limit hit" is in seconds.
+twice), and the period beside "Call limit hit" is in seconds. There are no colours: NO_COLOR has nothing to do.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sippx.report.flow import FlowStep, Measures, RunInfo, duration_text, step_text
+from sippx.report.flow import Flow, FlowStep, Measures, RunInfo, duration_text, step_text
 from sippx.report.snapshot import Histogram, Snapshot
 from sippx.report.stamps import NS_PER_S, duration_stamp, ms_text, wall_stamp
 
 __all__ = [
+    "DUMPED_KEYS",
     "PERCENTILES",
     "SCREEN_KEYS",
+    "Flow",
     "FlowStep",
     "Measures",
     "RunInfo",
@@ -28,6 +30,7 @@ __all__ = [
     "screen_lines",
     "statistics_screen",
     "step_text",
+    "tdm_screen",
     "variables_screen",
 ]
 
@@ -40,6 +43,7 @@ _TITLE_STATISTICS = "----------------------------- Statistics Screen ------- [1-
 _TITLE_REPARTITION = "---------------------------- Repartition Screen ------- [1-9]: Change Screen --"
 _TITLE_REPARTITION_N = "--------------------------- Repartition {} Screen ------ [1-9]: Change Screen --"
 _TITLE_VARIABLES = "----------------------------- Variables Screen -------- [1-9]: Change Screen --"
+_TITLE_TDM = "------------------------------ TDM map Screen --------- [1-9]: Change Screen --"
 
 _FOOT_TERMINATED = "------------------------------ Test Terminated --------------------------------"
 _FOOT_WAITING = "------- Waiting for active calls to end. Press [q] again to force exit. -------"
@@ -49,6 +53,19 @@ _FOOT_CPU = "-------------------------------- CPU CONGESTED --------------------
 _FOOT_OUTBOUND = "------------------------------ OUTBOUND CONGESTION -----------------------------"
 _FOOT_CLIENT = "------ [+|-|*|/]: Adjust rate ---- [q]: Soft exit ---- [p]: Pause traffic -----"
 _FOOT_SERVER = "------------------------------ SIPp Server Mode -------------------------------"
+_FOOT_MIXED = {
+    "main": "----------------Sipp Mixed Mode - main -  call originating scenario------------",
+    "rx": "-----------------Sipp Mixed mode - rx - call terminating scenario-------------",
+}
+_FOOT_TWIN = {
+    ("a", True): "----------------------- 3PCC Mode - Controller A side -------------------------",
+    ("master", True): "-----------------------3PCC extended mode - Master side -------------------------",
+    ("a", False): "------------------ 3PCC Mode - Controller A side (passive) --------------------",
+    ("b", False): "----------------------- 3PCC Mode - Controller B side -------------------------",
+    ("master", False): "------------------ 3PCC extended mode - Master side (passive) --------------------",
+    ("slave", False): "----------------------- 3PCC extended mode - Slave side -------------------------",
+}
+"""By part and whether this side places calls."""
 
 _SOCKET_ERRORS = ("send_errors", "receive_errors", "send_congested")
 _QUIT_FORCED = 11
@@ -74,8 +91,10 @@ _EXTRA_ROWS_NONZERO = (
 class View:
     """All that one screen is drawn from.
 
-    total   counters since the start of the run
-    period  counters since the last drawing
+    total       counters since the start of the run
+    period      counters since the last drawing
+    hides       steps that the scenario hides are left out
+    is_indexed  messages begin with their index
     """
 
     total: Snapshot
@@ -83,6 +102,9 @@ class View:
     steps: Sequence[FlowStep]
     measures: Measures
     info: RunInfo
+    action_lines: Sequence[str] = ()
+    hides: bool = True
+    is_indexed: bool = False
 
 
 def footer(info: RunInfo, *, final: bool = False) -> str:
@@ -94,16 +116,23 @@ def footer(info: RunInfo, *, final: bool = False) -> str:
         (info.paused, _FOOT_PAUSED),
         (info.cpu_congested, _FOOT_CPU),
         (info.outbound_congested, _FOOT_OUTBOUND),
-        (info.client, _FOOT_CLIENT),
-        (True, _FOOT_SERVER),
+        (True, _role_text(info)),
     )
     return next(text for applies, text in state if applies)
+
+
+def _role_text(info: RunInfo) -> str:
+    plain = _FOOT_CLIENT if info.client else _FOOT_SERVER
+    if info.twin:
+        return _FOOT_TWIN.get((info.twin, info.client), plain)
+    return _FOOT_MIXED.get(info.scenario, plain) if info.is_mixed else plain
 
 
 def _closing(info: RunInfo, final: bool) -> list[str]:
     lines = []
     if info.last_error and not final:
-        lines.append(f"Last Error: {' '.join(info.last_error[:_LAST_ERROR_CHARS].split())}...")
+        dots = "..." if len(info.last_error) > _LAST_ERROR_CHARS else ""
+        lines.append(f"Last Error: {' '.join(info.last_error[:_LAST_ERROR_CHARS].split())}{dots}")
     lines.append(footer(info, final=final))
     return lines
 
@@ -116,9 +145,10 @@ def scenario_screen(view: View, *, final: bool = False) -> list[str]:
     lost_heading = "Unexp.    Lost" if view.info.loss_enabled else "Unexpected-Msg"
     lines = [_TITLE_SCENARIO, *_run_lines(view), "", *_call_lines(view), ""]
     lines.append(f"{'':33}Messages  Retrans   Timeout   {lost_heading}")
-    for step, row in zip(view.steps, view.total.steps.tolist(), strict=True):
-        if not step.hidden:
-            lines.append(_step_line(step, row, view.info))
+    for index, (step, row) in enumerate(zip(view.steps, view.total.steps.tolist(), strict=True)):
+        if not (step.hidden and view.hides):
+            is_indexed = view.is_indexed and step.kind in ("send", "recv")
+            lines.append(f"{index:<2d}:" * is_indexed + _step_line(step, row, view.info))
             if step.crlf:
                 lines.append("")
     return lines + _closing(view.info, final)
@@ -132,10 +162,14 @@ def _run_lines(view: View) -> list[str]:
     if not info.client:
         return ["  Port   Total-time  Total-calls  Transport",
                 f"  {info.local_port:<5d} {elapsed}     {calls}  {info.transport}"]
-    rate = f"{info.rate:3.1f}({info.pause_ms} ms)/{info.rate_period_ms / 1000:5.3f}s"
     remote = f"{info.remote_ip:.20s}:{info.remote_port}({info.transport})"
-    return ["  Call rate (length)   Port   Total-time  Total-calls  Remote-host",
-            f"  {rate}   {info.local_port:<5d} {elapsed}     {calls}  {remote}"]
+    if info.users is not None:
+        what, pace = "Users (length)", f"{info.users} ({info.pause_ms} ms)"
+    else:
+        what = "Call rate (length)"
+        pace = f"{info.rate:3.1f}({info.pause_ms} ms)/{info.rate_period_ms / 1000:5.3f}s"
+    return [f"  {what}   Port   Total-time  Total-calls  Remote-host",
+            f"  {pace}   {info.local_port:<5d} {elapsed}     {calls}  {remote}"]
 
 
 def _call_lines(view: View) -> list[str]:
@@ -147,7 +181,7 @@ def _call_lines(view: View) -> list[str]:
         progress = f"{view.period.calls_created} new calls during {seconds}.{ms:03d} s period"
     current = f"{total.gauge('current_calls')} calls"
     if info.client:
-        current += f" (limit {info.limit})"
+        current += f" (limit {info.limit if info.users is None else info.users})"
     peak = f"Peak was {total.gauge('peak_calls')} calls, after {total.gauge('peak_at_ns') // NS_PER_S} s"
     woken = view.period.counter("datagrams_received")
     messages = f"{total.counter('dead_call_msgs')} dead call msg (discarded)"
@@ -171,6 +205,8 @@ def _step_line(step: FlowStep, row: list[int], info: RunInfo) -> str:
     messages, retrans, timeout, unexpected, lost = row
     if step.kind == "nop":
         return f" {step.display}" if step.display else "              [ NOP ]              "
+    if step.kind in _COMMAND_LABELS:
+        return f"{_COMMAND_LABELS[step.kind]:33s}{messages:<39d}"
     if step.kind == "pause":
         length = f"[{step.pause_text:>9s}]"
         text = f"       Pause {length}" if info.client else f"  {length} Pause"
@@ -185,6 +221,9 @@ def _step_line(step: FlowStep, row: list[int], info: RunInfo) -> str:
     else:
         columns += f"{timeout if step.has_retrans else '':<9} {'':9s} "
     return f"{text}{_rtd_mark(step):8s}{columns}{lost_text:6s}"
+
+
+_COMMAND_LABELS = {"sendCmd": "        [ Sent Command ]", "recvCmd": "    [ Received Command ]"}
 
 
 def _rtd_mark(step: FlowStep) -> str:
@@ -302,9 +341,24 @@ def _repartition_rows(bounds_ms: Sequence[int], counts: Sequence[int]) -> list[s
 
 
 def variables_screen(view: View, *, final: bool = False) -> list[str]:
-    """SIPp's fourth screen lists the scenario's actions; scenarios of this version have none."""
-    lines = [_TITLE_VARIABLES, "Action defined Per Message :", "=> No action found on any messages"]
+    """SIPp's fourth screen lists the scenario's actions: what they are, not what they did."""
+    lines = [_TITLE_VARIABLES, "Action defined Per Message :", *(view.action_lines or [_NO_ACTION])]
     return lines + _closing(view.info, final)
+
+
+_NO_ACTION = "=> No action found on any messages"
+
+
+def tdm_screen(view: View, *, final: bool = False) -> list[str]:
+    """SIPp's fifth screen: which circuits of -tdmmap calls have taken."""
+    info = view.info
+    circuits = "".join(".*"[taken != 0] for taken in info.tdm_taken)
+    n_circuits, n_taken = len(circuits), circuits.count("*")
+    columns = info.tdm_columns or 1
+    rows = [circuits[first : first + columns] for first in range(0, n_circuits, columns)]
+    share = 100 * n_taken // n_circuits if n_circuits else 0
+    lines = [_TITLE_TDM, "TDM Circuits in use:", *rows, "", f"{n_taken}/{n_circuits} circuits ({share}%) in use"]
+    return lines + _closing(info, final)
 
 
 def _repartition_of(rtd: int) -> Callable[..., list[str]]:
@@ -319,12 +373,15 @@ _SCREENS: dict[str, Callable[..., list[str]]] = {
     "2": statistics_screen,
     "3": repartition_screen,
     "4": variables_screen,
+    "5": tdm_screen,
     "6": _repartition_of(1),
     "7": _repartition_of(2),
     "8": _repartition_of(3),
     "9": _repartition_of(4),
 }
-SCREEN_KEYS = frozenset(_SCREENS)
+SCREEN_KEYS = tuple(_SCREENS)
+DUMPED_KEYS = ("1", "2", "3", "6", "7", "8", "9")
+"""The screens that SIPp writes to its screen file, those of durations that there are."""
 
 
 def screen_lines(key: str, view: View, *, final: bool = False) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, TypeAlias
 
@@ -191,7 +191,8 @@ class Snapshot:
     words         n_words unsigned 64-bit values placed by `layout`; not changed afterwards
     time_ns       wall clock of the end, ns since the epoch
     monotonic_ns  monotonic clock of the end
-    start_time_ns, start_ns   the same two clocks at the beginning: of the run, or of the period
+    start_time_ns, start_ns   the same two clocks at the beginning: of the run, of the period, or of `since`
+    raw           what `since` was called on, so that a period may begin before it; None: this is it
     """
 
     words: Words
@@ -200,6 +201,7 @@ class Snapshot:
     monotonic_ns: int
     start_time_ns: int
     start_ns: int
+    raw: Snapshot | None = None
 
     def __post_init__(self) -> None:
         if self.words.shape != (self.layout.n_words,) or self.words.dtype != np.uint64:
@@ -294,6 +296,8 @@ class Snapshot:
         A maximum of the period is exact if it was a new maximum of the run; otherwise it is the upper
         end of the highest bucket that counted, at most 1 % too high.
         """
+        if self.raw is not None or earlier.raw is not None:
+            return (self.raw or self) - (earlier.raw or earlier)
         self._check_same_layout(earlier)
         layout = self.layout
         words = self.words - earlier.words
@@ -309,6 +313,14 @@ class Snapshot:
         return Snapshot(words, layout, self.time_ns, self.monotonic_ns,
                         start_time_ns=earlier.time_ns, start_ns=earlier.monotonic_ns)
 
+    def since(self, baseline: Snapshot | None) -> Snapshot:
+        """The cumulative figures as if the counters had been zeroed at `baseline`; gauges stay. None: all.
+
+        Periods are not concerned: the difference of two such snapshots, whatever their baselines, is that of
+        the counters themselves.
+        """
+        return self if baseline is None else replace(self - baseline, raw=self.raw or self)
+
     def __add__(self, other: Snapshot) -> Snapshot:
         """Merge two workers' snapshots of one moment: totals and gauges add up, maxima are maxima.
 
@@ -323,7 +335,8 @@ class Snapshot:
         return Snapshot(words, layout,
                         max(self.time_ns, other.time_ns), max(self.monotonic_ns, other.monotonic_ns),
                         start_time_ns=min(self.start_time_ns, other.start_time_ns),
-                        start_ns=min(self.start_ns, other.start_ns))
+                        start_ns=min(self.start_ns, other.start_ns),
+                        raw=None if self.raw is other.raw is None else (self.raw or self) + (other.raw or other))
 
     def _check_same_layout(self, other: Snapshot) -> None:
         if self.layout is not other.layout and self.layout != other.layout:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from recorder import START_TIME_NS, Recorder
@@ -18,6 +19,8 @@ from sippx.report.screen import (
     scenario_screen,
     screen_lines,
     statistics_screen,
+    tdm_screen,
+    variables_screen,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -304,3 +307,85 @@ def test_step_text_names_what_was_awaited() -> None:
 def test_start_time_is_that_of_the_run() -> None:
     line = next(line for line in statistics_screen(uac_view()) if line.startswith("  Start Time"))
     assert f"{START_TIME_NS // 10**9}.804970" in line
+
+
+# ---- what keys, commands and modes change -----------------------------------------------------------------
+
+
+def test_users_have_a_head_line_of_their_own_and_are_the_limit() -> None:
+    lines = scenario_screen(replace(uac_view(), info=replace(UAC_INFO, users=7, pause_ms=1000, max_calls=None)))
+    assert lines[1] == "  Users (length)   Port   Total-time  Total-calls  Remote-host"
+    assert lines[2].startswith("  7 (1000 ms)   15321      3.11 s           30  127.0.0.1:15320(UDP)")
+    assert any(line.startswith("  0 calls (limit 7) ") for line in lines)
+
+
+def test_an_indexed_screen_numbers_messages_but_not_pauses() -> None:
+    lines = scenario_screen(replace(uac_view(), is_indexed=True))
+    assert any(line.startswith("0 :      INVITE ---------->  ") for line in lines)
+    assert any(line.startswith("4 :         200 <----------  E-RTD1 30") for line in lines)
+    assert any(line.startswith("       Pause [    100ms]") for line in lines)
+
+
+def test_hidden_steps_are_shown_when_nothing_is_hidden() -> None:
+    steps = (replace(UAC_STEPS[0], hidden=True), *UAC_STEPS[1:])
+    view = replace(uac_view(), steps=steps)
+    assert not any("INVITE" in line for line in scenario_screen(view))
+    assert any("INVITE" in line for line in scenario_screen(replace(view, hides=False)))
+
+
+def test_commands_of_a_twin_are_counted_as_sipp_prints_them() -> None:
+    steps = (FlowStep("sendCmd"), FlowStep("recvCmd"))
+    recorder = Recorder(2)
+    recorder.set_step(0, [3, 0, 0, 0, 0])
+    lines = scenario_screen(view_of(recorder, steps, UAC_INFO, 2_000_000_000, 1_000_000_000))
+    assert "        [ Sent Command ]         3                                      " in lines
+    assert "    [ Received Command ]         0                                      " in lines
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"client": True, "twin": "a"}, "3PCC Mode - Controller A side ---"),
+        ({"client": False, "twin": "a"}, "3PCC Mode - Controller A side (passive)"),
+        ({"client": False, "twin": "b"}, "3PCC Mode - Controller B side"),
+        ({"client": True, "twin": "master"}, "3PCC extended mode - Master side ---"),
+        ({"client": False, "twin": "master"}, "Master side (passive)"),
+        ({"client": False, "twin": "slave"}, "Slave side"),
+        ({"client": True, "is_mixed": True}, "Mixed Mode - main -  call originating"),
+        ({"client": False, "is_mixed": True, "scenario": "rx"}, "Mixed mode - rx - call terminating"),
+        ({"client": False, "is_mixed": True, "scenario": "ooc"}, "SIPp Server Mode"),
+        ({"client": True, "cpu_congested": True}, "CPU CONGESTED"),
+        ({"client": True, "outbound_congested": True}, "OUTBOUND CONGESTION"),
+        ({"client": True, "twin": "a", "quit_level": 10}, "Waiting for active calls"),
+    ],
+)
+def test_the_footer_tells_the_part_of_this_side(more: dict[str, Any], text: str) -> None:
+    assert text in footer(RunInfo(**more))
+
+
+def test_the_variables_screen_lists_the_actions_it_is_given() -> None:
+    lines = variables_screen(replace(uac_view(), action_lines=("=> Message[1] - ...", "   --> ...")))
+    assert lines[1:4] == ["Action defined Per Message :", "=> Message[1] - ...", "   --> ..."]
+    assert "=> No action found on any messages" in variables_screen(uac_view())
+
+
+def test_the_tdm_map_is_drawn_as_sipp_draws_it() -> None:
+    taken = bytearray(48)
+    taken[6] = taken[8] = taken[21] = 1
+    info = replace(UAC_INFO, tdm_taken=bytes(taken), tdm_columns=8)
+    assert tdm_screen(replace(uac_view(), info=info))[:-1] == [
+        "------------------------------ TDM map Screen --------- [1-9]: Change Screen --",
+        "TDM Circuits in use:",
+        "......*.",
+        "*.......",
+        ".....*..",
+        "........",
+        "........",
+        "........",
+        "",
+        "3/48 circuits (6%) in use",
+    ]
+
+
+def test_a_map_of_no_circuits_is_survived() -> None:
+    assert "0/0 circuits (0%) in use" in tdm_screen(uac_view())

@@ -248,3 +248,56 @@ def test_words_of_wrong_number_or_type_are_refused() -> None:
         replace(snapshot, words=snapshot.words[:-1])
     with pytest.raises(ValueError, match="words"):
         replace(snapshot, words=snapshot.words.astype(np.int64))
+
+
+# ---- figures since a reset ------------------------------------------------------------------------------------
+
+
+def reset_series() -> tuple[Snapshot, Snapshot, Snapshot, Snapshot]:
+    """Before a reset, at it, and twice after it: 10, 15, 18 and 20 calls; 4 of them open from the reset on."""
+    recorder, series = Recorder(1, MEASURES), []
+    for second, n_calls in enumerate((10, 5, 3, 2), 1):
+        recorder.count("outgoing_calls", n_calls)
+        recorder.record(0, second * 1_000_000)
+        recorder.set_gauge("current_calls", 4)
+        series.append(recorder.snapshot(second * 1_000_000_000))
+    first, at_reset, second_, third = series
+    return first, at_reset, second_, third
+
+
+def test_figures_since_a_reset_begin_at_0_and_gauges_stay() -> None:
+    _, at_reset, later, _ = reset_series()
+    total = later.since(at_reset)
+    assert total.calls_created == 3
+    assert total.gauge("current_calls") == 4
+    assert total.histogram(0).count == 1
+    assert total.elapsed_ns == 1_000_000_000
+    assert total.start_time_ns == at_reset.time_ns
+    assert at_reset.since(at_reset).calls_created == 0
+
+
+def test_periods_are_the_same_with_and_without_a_reset() -> None:
+    before, at_reset, later, last = reset_series()
+    across = later.since(at_reset) - before
+    assert across.calls_created == (later - before).calls_created == 8
+    assert (across.words == (later - before).words).all()
+    assert (last.since(at_reset) - later.since(at_reset)).calls_created == 2
+    assert (last.since(later) - later.since(at_reset)).calls_created == 2
+
+
+def test_a_second_reset_replaces_the_first() -> None:
+    _, at_reset, later, last = reset_series()
+    assert last.since(at_reset).calls_created == 5
+    assert last.since(later).calls_created == 2
+
+
+def test_without_a_reset_the_figures_are_those_of_the_run() -> None:
+    first, *_ = reset_series()
+    assert first.since(None) is first
+
+
+def test_merged_figures_since_a_reset_still_give_true_periods() -> None:
+    before, at_reset, later, _ = reset_series()
+    both = later.since(at_reset) + later.since(at_reset)
+    assert both.calls_created == 6
+    assert (both - (before + before)).calls_created == 16

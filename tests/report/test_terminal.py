@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recorder import Recorder
 
-from sippx.report.flow import FlowStep, Measures, RunInfo
+from sippx.report.flow import Flow, FlowStep, Measures, RunInfo
 from sippx.report.screen import View
 from sippx.report.terminal import Display, ProgressPainter, clip, open_display, printable_line, progress_text
 
@@ -34,6 +34,8 @@ PATHS = [str(Path(__file__).parents[2]), str(Path(__file__).parent)]
 
 
 class FakePainter:
+    draws_at_once = True
+
     def __init__(self) -> None:
         self.drawn: list[tuple[str, View, str]] = []
         self.resized = False
@@ -156,13 +158,101 @@ def test_progress_text_tells_rate_calls_and_failures() -> None:
     assert text == "00:00:03  15.0 calls/s  calls 40  open 1,500  failed 2"
 
 
-def test_nothing_is_shown_without_a_terminal() -> None:
+def test_without_a_terminal_a_line_comes_every_ten_seconds_on_stderr() -> None:
+    out, err = io.StringIO(), io.StringIO()
+    begin_ns = time.monotonic_ns()
+    with open_display(STEPS, Measures(), stdout=out, stderr=err) as display:
+        display.select("2")
+        display.request()
+        assert not display.is_due(begin_ns + 9 * SECOND_NS)
+        assert display.is_due(time.monotonic_ns() + 10 * SECOND_NS)
+        _, first, _ = snapshots()
+        display.draw(first, INFO)
+        assert not display.is_due(first.monotonic_ns + 9 * SECOND_NS)
+    assert err.getvalue() == "00:00:01  10.0 calls/s  calls 10  open 0  failed 0\n"
+    assert out.getvalue() == ""
+
+
+def test_a_quiet_run_shows_nothing_and_ends_without_screens() -> None:
     out, err = io.StringIO(), io.StringIO()
     _, first, _ = snapshots()
-    with open_display(STEPS, Measures(), stdout=out, stderr=err) as display:
+    with open_display(STEPS, Measures(), is_quiet=True, stdout=out, stderr=err) as display:
         assert not display.is_live
-        assert not display.is_due(first.monotonic_ns)
+        assert not display.is_due(first.monotonic_ns + 60 * SECOND_NS)
+        assert display.final_lines(first, INFO) == []
     assert out.getvalue() == err.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("more", "left"),
+    [
+        ({"max_calls": 100}, "00:00:04"),
+        ({"duration_s": 63.0}, "00:01:00"),
+        ({"max_calls": 100, "duration_s": 5.0}, "00:00:02"),
+        ({"max_calls": 10}, "00:00:00"),
+    ],
+)
+def test_progress_text_tells_the_time_that_is_left_where_it_is_known(more: dict[str, Any], left: str) -> None:
+    _, first, second = snapshots()
+    view = View(second, second - first, STEPS, Measures(), RunInfo(client=True, **more))
+    assert progress_text(view).endswith(f"  left {left}")
+
+
+def test_a_command_being_typed_takes_the_place_of_the_progress_line() -> None:
+    _, first, _ = snapshots()
+    with terminal(24, 60) as (master, slave), open(slave, "w", closefd=False) as stream:
+        display = Display(ProgressPainter(stream), STEPS, Measures(), SECOND_NS)
+        display.set_prompt("Command: set rate 1")
+        display.draw(first, INFO)
+        assert "Command: set rate 1" in read_all(master)
+
+
+def test_a_prompt_that_changed_is_drawn_soon() -> None:
+    _, first, _ = snapshots()
+    painter = FakePainter()
+    display = shown(painter)
+    display.draw(first, INFO)
+    display.set_prompt("Command: s")
+    assert display.is_due(first.monotonic_ns)
+    display.draw(first, INFO)
+    display.set_prompt("Command: s")
+    assert not display.is_due(first.monotonic_ns)
+    assert painter.drawn[-1][2] == "Command: s"
+
+
+def test_the_scenarios_of_a_run_are_shown_by_name_each_with_its_own_period() -> None:
+    _, first, second = snapshots()
+    painter = FakePainter()
+    display = shown(painter)
+    display.add("ooc", Flow((FlowStep("recv", "NOTIFY"), FlowStep("send", "200"))))
+    display.draw(first, INFO)
+    assert display.show("ooc") and display.shown == "ooc"
+    display.draw(second, INFO)
+    assert not display.show("rx") and display.shown == "ooc"
+    assert display.show("main")
+    display.draw(second, INFO)
+    steps = [view.steps[0].label for _, view, _ in painter.drawn]
+    assert steps == ["INVITE", "NOTIFY", "INVITE"]
+    assert [view.period.calls_created for _, view, _ in painter.drawn] == [10, 40, 30]
+
+
+def test_hide_and_index_reach_the_view() -> None:
+    _, first, _ = snapshots()
+    painter = FakePainter()
+    display = shown(painter)
+    display.hides, display.is_indexed = False, True
+    display.draw(first, INFO)
+    view = painter.drawn[-1][1]
+    assert not view.hides and view.is_indexed
+
+
+def test_dumped_screens_are_scenario_statistics_and_the_repartitions_there_are() -> None:
+    measures = Measures(("1", "2"), (), ((10,), (20,)), (30,))
+    recorder = Recorder(len(STEPS), measures)
+    display = Display(FakePainter(), STEPS, measures, SECOND_NS)
+    lines = display.dump_lines(recorder.snapshot(SECOND_NS), INFO)
+    titles = [line.strip("- ").split(" Screen")[0] for line in lines if "Change Screen" in line]
+    assert titles == ["Scenario", "Statistics", "Repartition", "Repartition 2"]
 
 
 @contextmanager
@@ -215,7 +305,7 @@ def test_progress_line_survives_a_terminal_that_is_gone() -> None:
 PROGRAM = """
 import fcntl, os, struct, sys, termios
 from recorder import Recorder
-from sippx.report.flow import FlowStep, Measures, RunInfo
+from sippx.report.flow import Flow, FlowStep, Measures, RunInfo
 from sippx.report.terminal import open_display
 
 def resize(rows, columns):
@@ -277,7 +367,7 @@ def test_terminal_is_restored_after_an_interrupt() -> None:
 
 @pytest.mark.parametrize(("n_rows", "n_columns"), [(1, 1), (2, 200), (500, 3), (0, 0)])
 def test_any_size_of_window_is_survived(n_rows: int, n_columns: int) -> None:
-    _, code = run_on_terminal("for key in '12346789': draw(key)\n", n_rows, n_columns)
+    _, code = run_on_terminal("for key in '123456789': draw(key)\n", n_rows, n_columns)
     assert code == 0
 
 
@@ -300,7 +390,7 @@ def test_resized_window_is_due_for_drawing_and_used_in_full() -> None:
 def test_escape_sequences_of_a_peer_do_not_reach_the_terminal() -> None:
     output, code = run_on_terminal(r"draw(last_error='evil \x1b]0;title\x07')")
     assert code == 0
-    assert "Last Error: evil ?]0;title?..." in output
+    assert "Last Error: evil ?]0;title?" in output
 
 
 @pytest.mark.parametrize("term", ["no-such-terminal", "dumb", ""])
@@ -324,3 +414,24 @@ def test_background_job_does_not_touch_the_terminals_modes() -> None:
     output, code = run_on_terminal("draw()", preexec_fn=become_background)
     assert code == 0
     assert "painter: ProgressPainter" in output
+
+
+def test_a_terminal_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    body = f"draw()\nos.write(1, b'READY')\nimport time, pathlib\ntime.sleep(1)\ndraw('2')\ndraw('3')\ndisplay.close()\npathlib.Path({str(done)!r}).touch()"
+    code = PROGRAM.format(body="\n".join(f"    {line}" for line in body.splitlines()))
+    environment = {**os.environ, "TERM": "xterm", "PYTHONPATH": os.pathsep.join(PATHS)}
+    master, slave = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=slave, stdout=slave, stderr=subprocess.DEVNULL,
+                               env=environment)  # fmt: skip
+    try:
+        os.close(slave)
+        output = b""
+        while b"READY" not in output:
+            output += os.read(master, 65536)
+        os.close(master)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    assert done.exists()
