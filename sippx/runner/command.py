@@ -18,6 +18,7 @@ from sippx.runner.results import verdict, writes_to_stdout
 from sippx.runner.runner import Runner
 from sippx.runner.signals import QuitSignals, quit_signals
 from sippx.scenario import Scenario
+from sippx.scenario.action_text import action_lines
 
 _SLEEP_STEP_S = 0.05
 
@@ -34,11 +35,26 @@ def run_command(
         _sleep(options.start_delay_ms / 1000, signals)
         runner = Runner(scenario, options, command_line=command_line, plugins=plugins)
         signals.send_to(runner.quit, runner.request_screens)
-        display = open_display(runner.flow, runner.measures, refresh_ms=options.screen_period_ms)
-        with display:
-            result = runner.run(display, keys)
+        with control.ControlSocket(options.control_ip, options.control_port) as remote:
+            if remote.warning:
+                runner.warn(remote.warning)
+            display = open_display(
+                runner.flow,
+                runner.measures,
+                refresh_ms=options.screen_period_ms,
+                action_lines=action_lines(scenario.steps),
+                is_quiet=options.quiet,
+            )
+            display.has_tdm_map = options.tdm_map is not None
+            second = runner.second_flow()
+            if second is not None:
+                display.add(runner.scenario_names[1], second)
+            with display:
+                result = runner.run(display, keys, remote)
     screens_to = sys.stderr if writes_to_stdout(options) else sys.stdout
-    _print_lines(screens_to, display.final_lines(result.total, replace(runner.info(), quit_level=0)))
+    total, info = runner.view(display.shown)
+    total = result.total if display.shown == "main" else total
+    _print_lines(screens_to, display.final_lines(total, replace(info, quit_level=0)))
     _print_lines(sys.stderr, runner.closing_lines())
     exit_code, reason = verdict(result, options, runner.last_error)
     if exit_code == EXIT_FATAL:

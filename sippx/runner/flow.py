@@ -7,7 +7,7 @@ from dataclasses import replace
 from sippx.options import Options
 from sippx.report.flow import FlowStep, Measures, duration_text
 from sippx.scenario import Scenario
-from sippx.scenario.model import NopStep, PauseStep, RecvStep, SendStep, Step
+from sippx.scenario.model import NopStep, PauseStep, RecvCmdStep, RecvStep, SendCmdStep, SendStep, Step
 from sippx.scenario.pauses import distribution_text
 
 
@@ -43,6 +43,10 @@ def flow_step(step: Step, scenario: Scenario, options: Options) -> FlowStep:
             return replace(common, kind="pause", pause_text=text)
         case NopStep():
             return common
+        case SendCmdStep():
+            return replace(common, kind="sendCmd")
+        case RecvCmdStep():
+            return replace(common, kind="recvCmd")
     raise TypeError(f"unknown step {step!r}")
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 from sippx import control
 from sippx._core import codes
@@ -15,8 +16,8 @@ from sippx.addresses import resolve_addresses, resolve_remote
 from sippx.errors import StartError
 from sippx.options import Options
 from sippx.plugins import Plugins
-from sippx.rate import automatic_limit, calls_per_second
-from sippx.report.flow import RunInfo
+from sippx.rate import calls_per_second
+from sippx.report.flow import Flow, RunInfo, ScenarioName
 from sippx.report.reporter import Reporters
 from sippx.report.snapshot import Layout, Snapshot
 from sippx.report.terminal import Display
@@ -31,10 +32,13 @@ from sippx.runner.engine_setup import (
     without_effect,
 )
 from sippx.runner.flow import flow_step, measures_of
+from sippx.runner.pace import Pace
 from sippx.runner.results import RunResults
 from sippx.runner.second import compile_both, load_second
+from sippx.runner.steering import execute
 from sippx.runner.traces import make_ring, make_traces
 from sippx.scenario import Scenario
+from sippx.scenario.action_text import action_lines
 from sippx.sockets import open_udp_socket
 
 SLICE_NS = 50_000_000
@@ -102,6 +106,7 @@ class Runner:
                 trace_mask=0, side=side, side_kind=self._second.kind if self._second else "rx",
             )  # fmt: skip
             self._layout = Layout.from_dict(self._engine.layout())
+            self._second_layout = Layout.from_dict(self._engine.layout(True)) if self._second is not None else None
             self.flow = tuple(flow_step(step, scenario, options) for step in scenario.steps)
             traces = make_traces(
                 scenario, options, self.flow, self.measures, ring,
@@ -109,12 +114,11 @@ class Runner:
             )  # fmt: skip
             self._tracer = traces.tracer
             self._tracer.follow(self._engine.set_trace_mask)
+            self.pace = Pace(self._engine, options, self._program.spec.scenario_duration_ms, self.warn)
             reporters = [*traces.reporters, *self._results.reporters, *self._plugins.reporters]
             self._reporters = Reporters(reporters, self._look)
             on_error.pop_all()
         self._run_once = threading.Lock()
-        self._rate = options.rate
-        self._limit = 0
         self._limit_said = False
         self._quit_level = 0
         self._paused = False
@@ -124,6 +128,7 @@ class Runner:
         self._cpu_start_s = 0.0
         self._cpu_s = 0.0
         self._last_snapshot: Snapshot | None = None
+        self._baselines: dict[ScenarioName, Snapshot] = {}
 
     # ---- commands -----------------------------------------------------------------------------------
 
@@ -137,7 +142,7 @@ class Runner:
 
     def set_rate(self, rate: float) -> None:
         """Calls per rate period from now on; the automatic limit of open calls follows."""
-        self._rate = rate
+        self.pace.set_rate(rate)
 
     def request_screens(self) -> None:
         """Have all screens written to the screen file with the next slice (SIGUSR2)."""
@@ -146,17 +151,38 @@ class Runner:
     def _abort(self) -> None:
         self.quit(control.QUIT_FORCED_STEP)
 
-    def _execute(self, command: control.Command, display: Display) -> None:
-        match command:
-            case control.AdjustRate():
-                self._rate = command.applied_to(self._rate)
-            case control.TogglePause():
-                self._paused = not self._paused
-            case control.Quit(step):
-                self.quit(step)
-            case control.ShowScreen(number):
-                display.select(str(number))
-        display.request()
+    @property
+    def is_paused(self) -> bool:
+        """No new calls are opened."""
+        return self._paused
+
+    def warn(self, text: str) -> None:
+        """Report a warning: in the error log, and as the last error on the screen."""
+        self._tracer.warn(text)
+
+    def reset_stats(self) -> None:
+        """Begin the cumulative figures again from 0; what is open now stays. In the thread that runs."""
+        self._baselines = {name: self._counters(name) for name in self.scenario_names}
+
+    def trace(self, log: str, on: bool) -> None:
+        """Switch a log on or off: error, logs, messages or shortmessages."""
+        try:
+            self._tracer.switch(log, on)
+        except KeyError:
+            self.warn(f"this run has no {log} log")
+
+    def dump(self, what: str) -> None:
+        """Report what is at work (tasks) or the variables' names (variables) as warnings."""
+        if what == "tasks":
+            rate = float(calls_per_second(self.pace.rate, self.options.rate_period_ms))
+            self.warn(f"---- {self._engine.n_open + 2} Active Tasks ----")
+            self.warn("Screen update task.")
+            self.warn(f"Uniform rate call generation task: {rate:f}")
+            self.warn(f"{self._engine.n_open} calls, one task each")
+            return
+        for level, scope in enumerate(("global", "user", "call")):
+            names = [variable.name for variable in self.scenario.variables if variable.scope == scope]
+            self.warn(" ".join((f"{len(names)} level {level} variables:", *names)))
 
     def _apply_commands(self) -> None:
         engine = self._engine
@@ -166,23 +192,18 @@ class Runner:
         if engine.paused != self._paused:
             engine.pause(self._paused)
 
-    def _apply_rate(self) -> None:
-        options = self.options
-        self._engine.set_rate(float(calls_per_second(self._rate, options.rate_period_ms)))
-        if options.max_open_calls is not None:
-            self._limit = options.max_open_calls
-        else:
-            duration_ms = self._program.spec.scenario_duration_ms
-            self._limit = automatic_limit(self._rate, options.rate_period_ms, duration_ms, options.pause_ms)
-        self._engine.set_limit(self._limit)
-
     # ---- the run ------------------------------------------------------------------------------------
 
-    def run(self, display: Display | None = None, keys: control.KeyReader | None = None) -> Result:
+    def run(
+        self,
+        display: Display | None = None,
+        keys: control.KeyReader | None = None,
+        remote: control.ControlSocket | None = None,
+    ) -> Result:
         """Run to the end and return the result; final statistics are written whatever happens.
 
-        display and keys: the terminal of the command; None runs silently. Raises RuntimeError the second time:
-        two threads in one engine would share its calls without a lock.
+        display, keys and remote: the command's terminal and control socket; None runs silently. Raises
+        RuntimeError the second time: two threads in one engine would share its calls without a lock.
         """
         if not self._run_once.acquire(blocking=False):
             raise RuntimeError("a Runner runs once: make another for another run")
@@ -195,7 +216,7 @@ class Runner:
         self._cpu_start_s = time.thread_time()
         try:
             with _pinned(self.options.cpu):
-                self._loop(display, keys, start_s)
+                self._loop(_Desk(display, keys, remote), start_s)
         finally:
             wall_s = time.monotonic() - start_s
             if self.options.trace_screen and display is not None:
@@ -221,19 +242,20 @@ class Runner:
         self._plugins.end(result)
         return result
 
-    def _loop(self, display: Display | None, keys: control.KeyReader | None, start_s: float) -> None:
+    def _loop(self, desk: _Desk, start_s: float) -> None:
         options, engine = self.options, self._engine
         if options.max_calls == 0:
             engine.quit(codes.QuitLevel.QUIT_SOFT)
-        applied_rate: float | None = None
         self._reporters.begin(time.monotonic_ns())
         engine.run_init()
+        start_ns = time.monotonic_ns()
         for n_slices in itertools.count(1):
-            if self._rate != applied_rate:
-                self._apply_rate()
-                applied_rate = self._rate
             self._apply_commands()
-            state = engine.run(SLICE_NS)
+            slice_ns = self.pace.apply(time.monotonic_ns() - start_ns, SLICE_NS, self._paused)
+            if self.pace.wants_end and not control.is_quitting(self._quit_level):
+                self.quit()
+                self._apply_commands()
+            state = engine.run(slice_ns)
             if state == "finished":
                 return
             self._cpu_s = time.thread_time() - self._cpu_start_s
@@ -241,26 +263,31 @@ class Runner:
             if options.timeout_ms and not self._timed_out and time.monotonic() - start_s >= options.timeout_ms / 1000:
                 self._timed_out = True
                 self._abort()
-            for command in keys.poll() if keys is not None and display is not None else ():
-                assert display is not None
-                self._execute(command, display)
-            if display is not None and display.is_due(time.monotonic_ns()):
-                display.draw(*self._look())
-            if self._screens_wanted and display is not None:
-                self._write_screens(display)
+            self._serve(desk)
             self._say_limit()
             if n_slices % _SNAPSHOT_EVERY == 0:
                 self._snapshot()
 
+    def _serve(self, desk: _Desk) -> None:
+        display = desk.display
+        if display is None:
+            return
+        for command in desk.poll():
+            execute(command, self, display)
+        if display.is_due(time.monotonic_ns()):
+            display.draw(*self.view(display.shown))
+        if self._screens_wanted:
+            self._write_screens(display)
+
     def _write_screens(self, display: Display) -> None:
         self._screens_wanted = False
-        self._tracer.write_screens(display.dump_lines(*self._look()))
+        self._tracer.write_screens(display.dump_lines(*self.view(display.shown)))
 
     def _say_limit(self) -> None:
         if not self._limit_said and self._engine.counter("limited_starts"):
             self._limit_said = True
             self._tracer.warn(
-                f"{self._limit} calls are open, the limit (-l): calls that fall due are held back and counted"
+                f"{self.pace.limit} calls are open, the limit (-l): calls that fall due are held back and counted"
             )
 
     # ---- state --------------------------------------------------------------------------------------
@@ -281,11 +308,39 @@ class Runner:
         return self._snapshot(), self.info()
 
     def _snapshot(self) -> Snapshot:
-        words = self._engine.snapshot()
+        self._last_snapshot = self._figures("main")
+        return self._last_snapshot
+
+    def _figures(self, name: ScenarioName) -> Snapshot:
+        return self._counters(name).since(self._baselines.get(name))
+
+    def _counters(self, name: ScenarioName) -> Snapshot:
+        is_second = name != "main"
+        layout = self._second_layout if is_second else self._layout
+        assert layout is not None
+        words = self._engine.snapshot(is_second)
         wall_ns, now_ns = time.time_ns(), time.monotonic_ns()
-        snapshot = Snapshot(words, self._layout, wall_ns, now_ns, self._start_wall_ns, self._engine.start_ns)
-        self._last_snapshot = snapshot
-        return snapshot
+        return Snapshot(words, layout, wall_ns, now_ns, self._start_wall_ns, self._engine.start_ns)
+
+    @property
+    def scenario_names(self) -> tuple[ScenarioName, ...]:
+        """The scenarios of this run by the names that `set display` knows."""
+        return ("main",) if self._second is None else ("main", self._second.kind)
+
+    def second_flow(self) -> Flow | None:
+        """What the screens show of the second scenario, None without one."""
+        if self._second is None:
+            return None
+        scenario = self._second.scenario
+        steps = tuple(flow_step(step, scenario, self.options) for step in scenario.steps)
+        return Flow(steps, measures_of(scenario), action_lines(scenario.steps))
+
+    def view(self, name: ScenarioName) -> tuple[Snapshot, RunInfo]:
+        """Figures of one of the scenarios and the state that goes with them; in the thread that runs."""
+        total, info = self._look()
+        if name == "main":
+            return total, info
+        return self._figures(name), replace(info, client=False, scenario=name, twin="")
 
     def info(self) -> RunInfo:
         """Settings and state for screens and reports."""
@@ -293,23 +348,28 @@ class Runner:
         by_rate = self.scenario.is_client and options.n_users is None
         return RunInfo(
             client=self.scenario.is_client,
-            rate=self._rate,
+            rate=self.pace.rate,
             rate_period_ms=options.rate_period_ms,
             pause_ms=options.pause_ms,
             local_port=self.local_port,
             remote_ip=remote.ip if remote else "",
             remote_port=remote.port if remote else 0,
-            limit=self._limit,
-            max_calls=options.max_calls,
+            limit=self.pace.limit,
+            max_calls=self.pace.n_calls_max,
             quit_level=max(self._quit_level, self._engine.quit_level),
             paused=self._paused,
             loss_enabled=options.lost_percent > 0 or any(step.has_lost for step in self.flow),
             auto_answer=options.auto_answer,
             last_error=self._tracer.last_error,
             users=None if options.n_users is None else self._engine.n_users,
-            target_rate=float(calls_per_second(self._rate, options.rate_period_ms)) if by_rate else 0.0,
+            target_rate=float(calls_per_second(self.pace.rate, options.rate_period_ms)) if by_rate else 0.0,
             cpu_s=self._cpu_s,
-            duration_s=options.timeout_ms / 1000 if options.timeout_ms else None,
+            duration_s=min(
+                (end_s for end_s in (options.timeout_ms / 1000, self.pace.duration_s) if end_s), default=None
+            ),
+            is_mixed=self._second is not None and self._second.kind == "rx",
+            tdm_taken=self._engine.tdm_taken(),
+            tdm_columns=options.tdm_map[-1] if options.tdm_map is not None else 0,
         )
 
     @property
@@ -322,6 +382,24 @@ class Runner:
         notes = self._tracer.notes + self._reporters.notes + self._results.lines() + self._plugins.notes
         notes += without_effect(self.options)
         return self._tracer.closing_lines() + notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """Where a run is watched and steered from."""
+
+    display: Display | None
+    keys: control.KeyReader | None
+    remote: control.ControlSocket | None
+
+    def poll(self) -> Iterator[control.Command]:
+        """What the user said since the last time."""
+        if self.keys is not None:
+            yield from self.keys.poll()
+            if self.display is not None:
+                self.display.set_prompt(self.keys.prompt)
+        if self.remote is not None:
+            yield from self.remote.poll()
 
 
 def run(scenario: Scenario, options: Options | None = None) -> Result:

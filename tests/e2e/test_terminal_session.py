@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,87 +11,13 @@ from pathlib import Path
 
 import pytest
 
-import sippx
-
 from .harness import Peer, answer_like_uas, free_port, method, response, wait_until
+from .terminal import TMUX, Terminal, type_command
 
-TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
 
 OpenPeer = Callable[..., Peer]
 FINAL = "Test Terminated"
-
-
-class Terminal:
-    """A shell command in a terminal of its own; text is what its screen shows."""
-
-    def __init__(
-        self, folder: Path, command: str, *, columns: int = 100, rows: int = 40, term: str = ""
-    ) -> None:
-        self.folder = folder
-        self._socket = f"sippx-test-{os.getpid()}-{time.monotonic_ns()}"
-        path = Path(sippx.__file__).parents[1]
-        script = folder / "session.sh"
-        script.write_text(
-            f"cd {shlex.quote(str(folder))}\nexport PYTHONPATH={shlex.quote(str(path))}\n"
-            + (f"export TERM={term}\n" if term else "")
-            + f"trap : INT\nstty -a > before\n{command}\necho $? > code\nstty -a > after\ntouch over\nsleep 30\n"
-        )
-        self._tmux(
-            "-f", "/dev/null", "new-session", "-d", "-x", str(columns), "-y", str(rows), f"sh {script}"
-        )
-        self._tmux("set-option", "-g", "window-size", "manual")
-
-    def close(self) -> None:
-        """End the session's own tmux server."""
-        self._tmux("kill-server")
-
-    @property
-    def text(self) -> str:
-        """The visible screen."""
-        return self._tmux("capture-pane", "-p")
-
-    @property
-    def is_full_screen(self) -> bool:
-        """True while the program shows the alternate screen."""
-        return self._tmux("display-message", "-p", "#{alternate_on}").strip() == "1"
-
-    def press(self, keys: str) -> None:
-        """Type characters."""
-        self._tmux("send-keys", "-l", keys)
-
-    def resize(self, columns: int, rows: int) -> None:
-        """Give the window another size."""
-        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
-
-    def wait_for(self, pattern: str, deadline_s: float = 20) -> str:
-        """The screen as soon as it shows the pattern."""
-        try:
-            wait_until(lambda: re.search(pattern, self.text), pattern, deadline_s)
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.text}") from None
-        return self.text
-
-    def wait_over(self) -> int:
-        """Exit code of the command."""
-        wait_until((self.folder / "over").exists, "the command ends", 30)
-        return int((self.folder / "code").read_text())
-
-    def assert_restored(self) -> None:
-        """The terminal is as it was before the command."""
-        before, after = (
-            re.sub(r"rows \d+; columns \d+;", "", (self.folder / name).read_text()) for name in ("before", "after")
-        )
-        assert after == before
-        assert not self.is_full_screen
-        assert self._tmux("display-message", "-p", "#{cursor_flag}").strip() == "1", "the cursor is hidden"
-
-    def _tmux(self, *words: str) -> str:
-        assert TMUX is not None
-        done = subprocess.run(
-            [TMUX, "-L", self._socket, *words], capture_output=True, text=True, timeout=20, check=False
-        )
-        return done.stdout
 
 
 @pytest.fixture
@@ -275,3 +198,229 @@ def test_what_a_peer_sends_does_not_reach_the_terminal_as_commands(
     session.assert_restored()
     assert "owned" not in session._tmux("display-message", "-p", "#{pane_title}")
     assert "\\x1b" in session.text
+
+
+# ---- commands ---------------------------------------------------------------------------------------------
+
+ACTIONS = """<?xml version="1.0"?>
+<scenario name="acting"><Global variables="gv"/>
+<send retrans="500"><![CDATA[
+INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From: sipp <sip:sipp@[local_ip]:[local_port]>;tag=[call_number]
+To: sut <sip:[service]@[remote_ip]:[remote_port]>
+Call-ID: [call_id]
+CSeq: 1 INVITE
+X-Circuit: [tdmmap]
+Contact: sip:sipp@[local_ip]:[local_port]
+Max-Forwards: 70
+Content-Length: 0
+
+]]></send>
+<recv response="100" optional="true" hide="true"/>
+<recv response="180" optional="true"><action>
+  <ereg regexp="Ringing" search_in="msg" assign_to="gv"/><log message="r=[$gv]"/>
+</action></recv>
+<recv response="200"/>
+<pause milliseconds="60000"/>
+</scenario>
+"""
+
+
+@pytest.fixture
+def acting(tmp_path: Path) -> list[object]:
+    """Options for a scenario with actions, a hidden step and TDM circuits, three calls of which stay open."""
+    (tmp_path / "acting.xml").write_text(ACTIONS)
+    return ["-sf", "acting.xml", "-tdmmap", "{0-2}{5}{1-2}{1-8}", "-r", 50, "-l", 3]
+
+
+def test_a_command_is_echoed_below_the_screen_edited_and_executed(
+    terminal: Callable[..., Terminal], peer: OpenPeer
+) -> None:
+    session = terminal(*uac(peer(answer_like_uas), "-r", 5))
+    session.wait_for(r"\n +5\.0\(0 ms\)/1\.000s")
+    session.press("cset rate 70q")
+    screen = session.wait_for("Command: set rate 70q")
+    assert screen.index("Adjust rate") < screen.index("Command: ")
+    session.press("\x7f\x7f\r")
+    screen = session.wait_for(r"\n +7\.0\(0 ms\)/1\.000s")
+    assert "Command:" not in session.text
+    session.press("cxyz")
+    session.wait_for("Command: xyz")
+    session.press("\x1b")
+    wait_until(lambda: "Command:" not in session.text, "escape leaves the command", 10)
+    type_command(session, "set rate-scale 2")
+    session.press("+")
+    session.wait_for(r"\n +9\.0\(0 ms\)/1\.000s")
+    type_command(session, "set rate fast")
+    session.wait_for('Last Error: Invalid rate value: "fast"')
+    type_command(session, "set users 5")
+    session.wait_for("Last Error: Users can not be changed at run time for a rate-based benchm")
+    session.press("q")
+    assert session.wait_over() == 0
+    session.assert_restored()
+
+
+def test_hidden_messages_and_indexes_are_shown_by_command(
+    terminal: Callable[..., Terminal], peer: OpenPeer, acting: list[object]
+) -> None:
+    session = terminal(*uac(peer(answer_like_uas), *acting))
+    screen = session.wait_for(r"200 <-+ +3")
+    assert "100 <--" not in screen
+    assert "3 calls (limit 3)" in screen
+    type_command(session, "set hide false")
+    session.wait_for(r"\n +100 <-+")
+    type_command(session, "set index true")
+    assert re.search(r"\n3 : +200 <-+ +3", session.wait_for(r"\n0 : +INVITE -+>"))
+    type_command(session, "set index false")
+    session.wait_for(r"\n +INVITE -+>")
+    type_command(session, "set limit 5")
+    session.wait_for(r"5 calls \(limit 5\)")
+    type_command(session, "set display ooc")
+    session.wait_for("Last Error: Unknown display scenario: ooc")
+    session.press("Q")
+    assert session.wait_over() == 1
+    session.assert_restored()
+
+
+def test_the_variables_and_tdm_screens_show_actions_and_circuits(
+    terminal: Callable[..., Terminal], peer: OpenPeer, acting: list[object]
+) -> None:
+    session = terminal(*uac(peer(answer_like_uas), *acting))
+    session.wait_for(r"200 <-+ +3")
+    session.press("4")
+    screen = session.wait_for("Variables Screen")
+    assert "=> Message[2] (Receive Message) - [2] action(s) defined :" in screen
+    assert "   --> action[1] = Type[13] - message[r=[$gv]                         ]" in screen
+    session.press("5")
+    screen = session.wait_for("TDM map Screen")
+    rows = re.findall(r"^[.*]{8}$", screen, re.MULTILINE)
+    assert len(rows) == 6 and "".join(rows).count("*") == 3
+    assert "3/48 circuits (6%) in use" in screen
+    session.press("Q")
+    assert session.wait_over() == 1
+
+
+def test_without_a_tdm_map_its_key_does_nothing(terminal: Callable[..., Terminal], peer: OpenPeer) -> None:
+    session = terminal(*uac(peer(answer_like_uas), "-r", 20))
+    session.wait_for("Scenario Screen")
+    session.press("25")
+    session.wait_for("Statistics Screen")
+    session.press("5")
+    time.sleep(0.5)
+    assert "Statistics Screen" in session.text
+    session.press("q")
+    assert session.wait_over() == 0
+
+
+def test_keys_and_commands_change_the_users(terminal: Callable[..., Terminal], peer: OpenPeer) -> None:
+    session = terminal(*uac(peer(answer_like_uas), "-users", 7, "-d", 300, "-rate_scale", 2))
+    screen = session.wait_for(r"\n +7 \(300 ms\)")
+    assert "  Users (length)   Port" in screen and "(limit 7)" in screen
+    session.press("+")
+    session.wait_for(r"\n +9 \(300 ms\)")
+    session.press("/")
+    session.wait_for(r"\n +0 \(300 ms\)")
+    type_command(session, "set users 4")
+    session.wait_for(r"\n +4 \(300 ms\)")
+    session.wait_for(r"4 calls \(limit 4\)")
+    for command, error in (
+        ("set rate 4", "Rates can not be set in a user-based benchmark."),
+        ("set limit 4", "Can not set call limit for a user-based benchmark."),
+    ):
+        type_command(session, command)
+        session.wait_for(re.escape(f"Last Error: {error}"))
+    session.press("q")
+    assert session.wait_over() == 0
+    session.assert_restored()
+
+
+def test_reset_stats_begins_again_from_0_and_keeps_what_is_open(
+    terminal: Callable[..., Terminal], peer: OpenPeer, acting: list[object]
+) -> None:
+    session = terminal(*uac(peer(answer_like_uas), *acting))
+    session.wait_for(r"200 <-+ +3")
+    session.press("2")
+    session.wait_for(r"Outgoing calls created +\| +\d+ +\| +3")
+    type_command(session, "reset stats")
+    screen = session.wait_for(r"Outgoing calls created +\| +\d+ +\| +0")
+    assert re.search(r"Current Calls +\| +3 ", screen)
+    session.press("1")
+    assert count_of(session.wait_for("Scenario Screen"), "INVITE") == 0
+    session.press("q")
+    session.wait_for("Waiting for active calls to end")
+    session.press("q")
+    assert session.wait_over() == 1
+
+
+def test_logs_are_switched_on_and_off_by_command(
+    terminal: Callable[..., Terminal], peer: OpenPeer, tmp_path: Path
+) -> None:
+    session = terminal(*uac(peer(answer_like_uas), "-r", 20))
+    session.wait_for(r"INVITE -+> +[1-9]")
+    assert not list(tmp_path.glob("uac_*"))
+    type_command(session, "trace messages on")
+    wait_until(lambda: any(path.stat().st_size for path in tmp_path.glob("uac_*_messages.log")), "messages are logged", 10)
+    type_command(session, "trace messages off")
+    time.sleep(0.7)
+    (log,) = tmp_path.glob("uac_*_messages.log")
+    size = log.stat().st_size
+    assert b"INVITE sip:" in log.read_bytes()
+    time.sleep(0.7)
+    assert log.stat().st_size == size
+    type_command(session, "trace messages on")
+    wait_until(lambda: log.stat().st_size > size, "the log goes on", 10)
+    type_command(session, "trace error on")
+    type_command(session, "dump tasks")
+    session.wait_for("Last Error: .*calls, one task each")
+    session.press("q")
+    assert session.wait_over() == 0
+    (errors,) = tmp_path.glob("uac_*_errors.log")
+    assert "Active Tasks ----" in errors.read_text()
+
+
+def test_s_writes_all_screens_to_the_screen_file(
+    terminal: Callable[..., Terminal], peer: OpenPeer, tmp_path: Path
+) -> None:
+    session = terminal(*uac(peer(answer_like_uas), "-r", 20))
+    session.wait_for(r"INVITE -+> +[1-9]")
+    session.press("s")
+    wait_until(lambda: list(tmp_path.glob("uac_*_screen.log")), "the screens are written", 10)
+    (path,) = tmp_path.glob("uac_*_screen.log")
+    wait_until(lambda: "Repartition Screen" in path.read_text(), "all of them", 10)
+    session.press("q")
+    assert session.wait_over() == 0
+
+
+def test_no_colour_is_ever_sent(terminal: Callable[..., Terminal], peer: OpenPeer) -> None:
+    session = terminal(*uac(peer(answer_like_uas), "-r", 20))
+    session.wait_for(r"INVITE -+> +[1-9]")
+    assert "\x1b[3" not in session._tmux("capture-pane", "-p", "-e")
+    session.press("q")
+    assert session.wait_over() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "main_footer", "other_footer"),
+    [
+        (("-oocsn", "ooc_default"), "ooc", "Adjust rate", "SIPp Server Mode"),
+        (("-rxrn", "uas"), "rx", "Sipp Mixed Mode - main -  call originating", "Sipp Mixed mode - rx - call terminating"),
+    ],
+)
+def test_the_display_changes_to_the_second_scenario_and_back(
+    terminal: Callable[..., Terminal], peer: OpenPeer, words: tuple[str, ...], name: str, main_footer: str,
+    other_footer: str,
+) -> None:  # fmt: skip
+    session = terminal(*uac(peer(answer_like_uas), "-r", 20, *words))
+    session.wait_for(re.escape(main_footer))
+    type_command(session, f"set display {name}")
+    screen = session.wait_for(re.escape(other_footer))
+    assert re.search(r"-+> [A-Z.*]+ +0 ", screen)
+    session.press("2")
+    session.wait_for(r"Outgoing calls created \| +0 +\| +0\n")
+    session.press("1")
+    type_command(session, "set display main")
+    assert count_of(session.wait_for(re.escape(main_footer)), "INVITE") > 0
+    session.press("q")
+    assert session.wait_over() == 0
+    session.assert_restored()
