@@ -140,7 +140,7 @@ def _group_lines(group: str) -> Iterator[str]:
 
 
 def _keys_lines() -> list[str]:
-    return _table("Keys", help_tables.KEYS)
+    return [*_table("Keys", help_tables.KEYS), *_table("Commands behind c", help_tables.COMMANDS)]
 
 
 def _stat_help() -> str:

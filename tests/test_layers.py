@@ -58,7 +58,7 @@ PYTHON_RULES = {
     "cli": {"command_line", "completion", "errors", "options", "help_text", "plugins", "runner", "scenario"},
     "__main__": {"cli"},
     "__init__": {"options", "result", "runner", "scenario"},
-    "help_tables": set(),
+    "help_tables": {"control"},
     "completion": {"command_line", "option_types", "options", "scenario.builtin"},
     "plugins": {"errors", "options", "report", "result"},
 }  # fmt: skip

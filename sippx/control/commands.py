@@ -359,12 +359,3 @@ def _shown(text: str) -> str:
     """What a warning may say of what came from outside: bounded, and nothing that a terminal obeys."""
     clipped = text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "..."
     return "".join(char if char.isprintable() else "?" for char in clipped)
-
-
-def help_lines() -> list[str]:
-    """All keys and commands with their meanings, one a line."""
-    rows = [(spec.key, spec.meaning) for spec in KEYS]
-    rows.append((COMMAND_KEY, "type a command, Enter executes it, Escape leaves it:"))
-    rows += [(f"  {spec.usage}", spec.meaning) for spec in COMMANDS]
-    width = max(len(name) for name, _ in rows) + 2
-    return [f"{name:{width}s}{meaning}" for name, meaning in rows]

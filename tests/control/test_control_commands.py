@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from sippx.control import (
     COMMAND_OF_KEY,
     COMMANDS,
-    KEYS,
     QUIT_FORCED_STEP,
     QUIT_SOFT_STEP,
     RATE_MAX,
@@ -28,7 +27,6 @@ from sippx.control import (
     SetRateScale,
     SetUsers,
     Trace,
-    help_lines,
     is_quit_forced,
     is_quitting,
     parse_command,
@@ -113,12 +111,6 @@ def test_a_count_is_a_32_bit_number_from_0(text: str) -> None:
 def test_every_command_of_the_table_is_among_those_understood() -> None:
     tried = {tuple(text.split()[:2]) for text, _ in UNDERSTOOD}
     assert {(spec.verb, spec.noun) for spec in COMMANDS} == tried
-
-
-def test_the_help_names_every_key_and_command() -> None:
-    lines = "\n".join(help_lines())
-    assert all(f"{spec.key} " in lines for spec in KEYS)
-    assert all(spec.usage in lines and spec.meaning in lines for spec in COMMANDS)
 
 
 def test_a_warning_is_bounded_and_has_no_control_characters() -> None:
