@@ -5,7 +5,7 @@
 # After any of these calls the call may have ended: its pointer is dead.
 from libc.stdint cimport uint32_t, uint64_t
 
-from sippx._core.calls cimport call_t, resting_t
+from sippx._core.calls cimport call_t
 from sippx._core.codes cimport METHOD_INFO, METHOD_NOTIFY, METHOD_OPTIONS, METHOD_UPDATE
 from sippx._core.message cimport msg_t
 from sippx._core.runtime cimport runtime_t
@@ -22,22 +22,13 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
 cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil
 cdef void interp_retransmit(runtime_t* rt, call_t* call) noexcept nogil
 
-# A call whose rest (final timewait, see calls_rest) is over has succeeded.
-cdef void interp_rested(runtime_t* rt, const resting_t* r) noexcept nogil
-
 # A message for a resting call that was just woken: it goes on waiting until engine tick expiry_ms.
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil
 
 # A command from the twin for the call.
 cdef void interp_command(runtime_t* rt, call_t* call, span_t text) noexcept nogil
 
-# -aa: whether an unexpected request is answered automatically, and the 200 to one that belongs to no call
-# (`call` was opened for it, and is closed).
+# -aa: whether an unexpected request is answered automatically.
 cdef inline bint is_auto_answered(const msg_t* m) noexcept nogil:
     return m.method == METHOD_INFO or m.method == METHOD_NOTIFY or m.method == METHOD_OPTIONS \
         or m.method == METHOD_UPDATE
-
-cdef void interp_answer_stray(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
-
-# Ends an open call that the user gave up on (forced quit), with the default BYE or CANCEL.
-cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil

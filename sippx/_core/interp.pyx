@@ -4,21 +4,23 @@ from libc.string cimport memcmp, memcpy
 
 from sippx._core.actions cimport actions_run, outcome_t
 from sippx._core.bits cimport likely, unlikely
+from sippx._core.bookkeeping cimport bookkeep, nothing, whole
 from sippx._core.calls cimport *
 from sippx._core.codes cimport *
-from sippx._core.dialog cimport branch_hash, dialog_close, dialog_keep_challenge, dialog_open, dialog_record_routes
-from sippx._core.expand cimport complain, expand_context, expand_text
+from sippx._core.dialog cimport dialog_keep_challenge, dialog_open, dialog_record_routes
+from sippx._core.endings cimport abort_call, end_call, rest, set_state
+from sippx._core.expand cimport complain, expand_text
 from sippx._core.hash cimport fingerprint_aes, hash_bytes, random_u64
 from sippx._core.matching cimport IGNORED, NO_STEP, match_backward, match_forward
 from sippx._core.message cimport MSG_REQUEST, MSG_RESPONSE, header_tag, msg_first_value, msg_t
-from sippx._core.outbox cimport OUTBOX_FULL, outbox_abandon, outbox_commit, outbox_reserve, outbox_room
-from sippx._core.parser cimport PARSE_OK, msg_parse
+from sippx._core.outbox cimport outbox_room
 from sippx._core.runtime cimport *
-from sippx._core.span cimport span_of, span_t
 from sippx._core.sample cimport sample_value
-from sippx._core.stats cimport HIST_WORDS, hist_record, repartition_record
+from sippx._core.sending cimport (
+    file_message, is_lost, last_message, render_and_send, reserve, send_default, send_step, stop_retransmitting,
+)
+from sippx._core.span cimport span_of, span_t
 from sippx._core.tables cimport pause_t, step_t
-from sippx._core.template cimport MESSAGE_CAP, RENDER_E_TOO_LONG, render_ctx_t, template_render
 from sippx._core.variables cimport variable_is_set, variable_number, variable_set_number
 from sippx._core.wheel cimport wheel_cancel, wheel_is_scheduled, wheel_schedule
 
@@ -27,57 +29,12 @@ cdef extern from "<string.h>" nogil:
 
 cdef enum:
     PAUSE_MAX_MS = 2147483647
-    TRACED_CALL_ID_CAP = 1024
 
 # --------------------------------------------------------------------------- small helpers
-
-cdef inline span_t nothing() noexcept nogil:
-    return span_of(<const char*> b"", 0)
-
-
-cdef inline span_t whole(msg_t* m) noexcept nogil:
-    return span_of(m.data, m.len)
-
-
-cdef inline void record(runtime_t* rt, uint32_t hist, uint64_t v_ns) noexcept nogil:
-    """Adds a value to RTD `hist` (n_rtds: call length) and to its repartition table."""
-    cdef uint32_t first = rt.program.bounds_first[hist]
-    cdef uint32_t n = rt.program.bounds_first[hist + 1] - first
-    hist_record(rt.hists + <uint64_t> hist * HIST_WORDS, &rt.maxima[hist], v_ns)
-    if n > 0:
-        # every table before this one has one word more than bounds
-        repartition_record(rt.repartitions + first + hist, rt.program.bounds_ns + first, n, v_ns)
-
-
-cdef void trace_response_time(runtime_t* rt, call_t* call, int32_t rtd, uint64_t duration_ns) noexcept nogil:
-    cdef rtt_trace_t rtt
-    rtt.at_ns = rt.now_ns - rt.start_ns
-    rtt.duration_ns = duration_ns
-    trace(rt, TRACE_RTT, rtd, 0, call_call_id(call), span_of(<const char*> &rtt, sizeof(rtt)))
-
 
 cdef void trace_step(runtime_t* rt, call_t* call, uint32_t kind) noexcept nogil:
     cdef uint64_t ms = now_ms(rt)
     trace(rt, TRACE_STEP, call.step, <int32_t> kind, call_call_id(call), span_of(<const char*> &ms, sizeof(ms)))
-
-
-cdef inline void bookkeep(runtime_t* rt, call_t* call, const step_t* s) noexcept nogil:
-    """RTDs and generic counter of a step that is being executed."""
-    cdef uint64_t* tail
-    cdef uint64_t bit, duration_ns
-    if s.start_rtd >= 0:
-        call_tail(call)[1 + s.start_rtd] = rt.now_ns
-    if s.stop_rtd >= 0:
-        tail = call_tail(call)
-        bit = 1ULL << s.stop_rtd
-        if tail[0] & bit == 0 or s.flags & STEP_REPEAT_RTD:
-            tail[0] |= bit
-            duration_ns = rt.now_ns - (tail[1 + s.stop_rtd] if rt.program.has_start_rtd else call.start_ns)
-            record(rt, s.stop_rtd, duration_ns)
-            if unlikely(traces(rt, TRACE_RTT)):
-                trace_response_time(rt, call, s.stop_rtd, duration_ns)
-    if s.counter >= 0:
-        rt.generic[s.counter] += 1
 
 
 cdef inline bint is_set(runtime_t* rt, call_t* call, int32_t v) noexcept nogil:
@@ -93,136 +50,7 @@ cdef inline uint32_t step_after(runtime_t* rt, call_t* call, uint32_t i) noexcep
     return i + 1
 
 
-cdef inline bint is_lost(runtime_t* rt, const step_t* s) noexcept nogil:
-    if s != NULL and s.flags & STEP_HAS_LOST:
-        return chance_percent(rt, s.lost_percent)
-    return rt.config.lost_percent > 0 and chance_percent(rt, rt.config.lost_percent)
-
-
-cdef inline msg_t* last_message(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
-    """The call's last received message: the one at hand, or the saved copy parsed again."""
-    if current != NULL:
-        return current
-    if call.last_bytes == NULL:
-        return NULL
-    msg_parse(&rt.saved, call.last_bytes, call.last_len)
-    return &rt.saved
-
-# --------------------------------------------------------------------------- sending
-
-cdef void file_message(runtime_t* rt, call_t* call, uint32_t template_idx, int32_t group, uint32_t n,
-                       uint32_t min_group) noexcept nogil:
-    if unlikely(traces(rt, TRACE_SENT)):
-        trace(rt, TRACE_SENT, <int32_t> template_idx, 0, call_call_id(call),
-              span_of(outbox_room(&rt.outbox, group), n))
-    group = outbox_commit(&rt.outbox, group, n, min_group)
-    rt.sent = span_of(outbox_room(&rt.outbox, group) - n, n)
-    rt.group_hint[template_idx] = group
-    call.outbox_generation = rt.outbox.generation
-    call.outbox_group = <uint16_t> group
-
-
-cdef inline int32_t reserve(runtime_t* rt, call_t* call, uint32_t template_idx, uint32_t* min_group) noexcept nogil:
-    cdef int32_t group
-    min_group[0] = call.outbox_group if call.outbox_generation == rt.outbox.generation else 0
-    group = outbox_reserve(&rt.outbox, &call.remote, rt.group_hint[template_idx], min_group[0])
-    if unlikely(group == OUTBOX_FULL):
-        rt.flush(rt)
-        min_group[0] = 0
-        group = outbox_reserve(&rt.outbox, &call.remote, -1, 0)
-    return group
-
-
-cdef bint render_and_send(runtime_t* rt, call_t* call, uint32_t template_idx, uint32_t piece_first,
-                          uint32_t n_pieces, const step_t* s, msg_t* current, bint keep) noexcept nogil:
-    """Renders a template and files it; with keep the bytes are kept for retransmission. False: not sent."""
-    cdef render_ctx_t ctx
-    cdef uint32_t min_group
-    cdef int32_t group = reserve(rt, call, template_idx, &min_group)
-    cdef int32_t n
-    expand_context(rt, call, last_message(rt, call, current) if rt.program.uses_last[template_idx] else NULL, &ctx)
-    n = template_render(rt.program.pieces + piece_first, n_pieces, rt.program.pool, &ctx,
-                        outbox_room(&rt.outbox, group), MESSAGE_CAP)
-    if unlikely(n <= 0):
-        outbox_abandon(&rt.outbox, group)
-        if n == RENDER_E_TOO_LONG or n == 0:
-            trace(rt, TRACE_MESSAGE_TOO_LONG, <int32_t> template_idx, 0, call_call_id(call), nothing())
-        return False
-    if keep and not call_save_retrans(&rt.calls, call, outbox_room(&rt.outbox, group), <uint32_t> n):
-        outbox_abandon(&rt.outbox, group)
-        return False
-    if unlikely(is_lost(rt, s)):
-        if s != NULL:
-            count_step(rt, template_idx, STEPC_LOST)
-        rt.sent = span_of(outbox_room(&rt.outbox, group), <uint32_t> n)
-        trace(rt, TRACE_LOST, 0, 0, call_call_id(call), rt.sent)
-        outbox_abandon(&rt.outbox, group)
-        return True
-    file_message(rt, call, template_idx, group, <uint32_t> n, min_group)
-    return True
-
-
-cdef bint send_default(runtime_t* rt, call_t* call, uint32_t which, msg_t* current) noexcept nogil:
-    cdef uint32_t template_idx = rt.program.n_steps + rt.program.n_init_steps + which
-    return render_and_send(rt, call, template_idx, rt.program.defaults[which].piece_first,
-                           rt.program.defaults[which].n_pieces, NULL, current, False)
-
-
-cdef inline void note_cause(call_t* call, const step_t* s, uint32_t i) noexcept nogil:
-    """Remembers which received message this send answers, so that its retransmission is answered alike.
-
-    A request is answered by the last response sent to it, a response by the first message after it.
-    """
-    if call.last_recv_hash != 0:
-        call.cause_hash = call.last_recv_hash
-        call.cause_recv_step = call.last_recv_step
-        call.cause_send_step = <uint16_t> i
-        call.last_recv_hash = 0
-    elif call.cause_hash != 0 and call.flags & CALL_CAUSE_IS_REQUEST and not s.flags & STEP_IS_REQUEST:
-        call.cause_send_step = <uint16_t> i
-
-
-cdef bint send_step(runtime_t* rt, call_t* call, uint32_t i, msg_t* current) noexcept nogil:
-    """Executes a send; False where the message could not be built (the call fails)."""
-    cdef const step_t* s = &rt.program.steps[i]
-    cdef bint keep = s.retrans_ms > 0
-    if s.flags & STEP_RAISES_CSEQ:
-        call.cseq += 1
-    bookkeep(rt, call, s)
-    if not render_and_send(rt, call, i, s.piece_first, s.n_pieces, s, current, keep):
-        return False
-    count_step(rt, i, STEPC_MESSAGES)
-    if keep:
-        call.retrans_step = <uint16_t> i
-        call.retrans_interval_ms = s.retrans_ms
-        call.n_retrans = 0
-        call.retrans_is_invite = s.flags & STEP_IS_INVITE != 0
-        schedule_after(rt, &rt.retrans, &call.retrans_timer, s.retrans_ms)
-    if s.flags & STEP_IS_REQUEST:
-        if s.flags & STEP_SENDS_ACK:
-            call.flags = (call.flags | CALL_ESTABLISHED) & ~(CALL_ACK_PENDING | CALL_LAST_SENT_INVITE)
-        elif s.flags & STEP_IS_INVITE:
-            call.flags |= CALL_LAST_SENT_INVITE
-        else:
-            call.flags &= ~CALL_LAST_SENT_INVITE
-    else:
-        call.flags &= ~CALL_LAST_SENT_INVITE
-    if rt.config.detect_retrans:
-        note_cause(call, s, i)
-    if s.start_txn >= 0:
-        if msg_parse(&rt.saved, rt.sent.ptr, rt.sent.len) == PARSE_OK:
-            call_txn(rt, call, s.start_txn).branch_hash = branch_hash(&rt.saved)
-        call_txn(rt, call, s.start_txn).final_hash = 0
-        call_txn(rt, call, s.start_txn).ack_step = 0
-    if s.ack_txn >= 0:
-        call_txn(rt, call, s.ack_txn).ack_step = i + 1
-    return True
-
-
-cdef inline void stop_retransmitting(runtime_t* rt, call_t* call) noexcept nogil:
-    wheel_cancel(&rt.retrans, &call.retrans_timer)
-    call_drop_retrans(&rt.calls, call)
-
+# --------------------------------------------------------------------------- retransmitting
 
 cdef void interp_retransmit(runtime_t* rt, call_t* call) noexcept nogil:
     cdef uint32_t i = call.retrans_step
@@ -264,11 +92,6 @@ cdef void retransmission_timeout(runtime_t* rt, call_t* call, uint32_t i) noexce
     abort_call(rt, call, COUNT_FAILED_MAX_UDP_RETRANS, NULL)
 
 # --------------------------------------------------------------------------- running
-
-cdef inline void set_state(runtime_t* rt, call_t* call, uint32_t state) noexcept nogil:
-    rt.n_paused += (state == CALL_PAUSED) - <int> (call.state == CALL_PAUSED)
-    call.state = <unsigned char> state
-
 
 cdef inline bint park(runtime_t* rt, call_t* call, uint32_t state, msg_t* current) noexcept nogil:
     """Leaves the call at its step; keeps the message it just received if it may be needed. False: no memory."""
@@ -320,37 +143,6 @@ cdef uint64_t pause_ms(runtime_t* rt, call_t* call, const step_t* s) noexcept no
     if not ms >= 1:
         return 0
     return <uint64_t> ms if ms < <double> PAUSE_MAX_MS else PAUSE_MAX_MS
-
-
-cdef inline bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms) noexcept nogil:
-    """Lets a call that only waits for its end do so in a small record; False where it has more to do."""
-    if call.failure != 0 or wheel_is_scheduled(&call.retrans_timer) or call.step + 1 < rt.program.n_steps \
-            or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED or rt.variables_off != 0 or rt.dialog_off != 0 \
-            or rt.invite_cseq_off != 0:
-        return False
-    if unlikely(traces(rt, TRACE_CALL_ENDED)):
-        return rest_traced(rt, call, now_ms(rt) + 1 + <uint32_t> ms)
-    return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
-
-
-cdef bint rest_traced(runtime_t* rt, call_t* call, uint32_t expiry_ms) noexcept nogil:
-    """Traces the end of a call that goes to rest: its small record has no Call-ID to do so later."""
-    cdef char[TRACED_CALL_ID_CAP] text
-    cdef uint32_t n = call.call_id_len if call.call_id_len < TRACED_CALL_ID_CAP else TRACED_CALL_ID_CAP
-    cdef int32_t step = call.step
-    memcpy(text, call_text(call), n)
-    if not calls_rest(&rt.calls, call, expiry_ms):
-        return False
-    trace(rt, TRACE_CALL_ENDED, step, DEAD_SUCCESSFUL, span_of(text, n), nothing())
-    return True
-
-
-cdef void interp_rested(runtime_t* rt, const resting_t* r) noexcept nogil:
-    # ends when its time was over, however late the engine looks; a forced quit ends it before
-    cdef uint64_t end_ns = rt.start_ns + <uint64_t> r.expiry_ms * NS_PER_MS
-    count(rt, COUNT_SUCCESSFUL_CALLS)
-    count(rt, COUNT_CALLS_ENDED)
-    record(rt, rt.program.n_rtds, (end_ns if end_ns < rt.now_ns else rt.now_ns) - r.start_ns)
 
 
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil:
@@ -589,66 +381,6 @@ cdef void interp_command(runtime_t* rt, call_t* call, span_t text) noexcept nogi
     if s.n_actions and not act(rt, call, i, text, NULL, last_message(rt, call, NULL), True):
         return
     jump(rt, call, acted_step(rt, call, i), NULL)
-
-# --------------------------------------------------------------------------- ending
-
-cdef void close_init(runtime_t* rt, call_t* call) noexcept nogil:
-    """The hidden call of <init> is no call of the test: nothing is counted."""
-    wheel_cancel(&rt.timers, &call.timer)
-    wheel_cancel(&rt.retrans, &call.retrans_timer)
-    set_state(rt, call, CALL_RUNNING)
-    dialog_close(rt, call)
-    calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
-
-
-cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reason, bint remember) noexcept nogil:
-    """Counts the outcome (failure: Counter of the cause, 0 for success) and frees the call."""
-    if unlikely(traces(rt, TRACE_CALL_ENDED)):
-        trace(rt, TRACE_CALL_ENDED, call.step, <int32_t> reason, call_call_id(call), nothing())
-    if unlikely(call.flags & CALL_INIT):
-        close_init(rt, call)
-        return
-    if failure == 0:
-        count(rt, COUNT_SUCCESSFUL_CALLS)
-    else:
-        count(rt, COUNT_FAILED_CALLS)
-        count(rt, failure)
-    count(rt, COUNT_CALLS_ENDED)
-    record(rt, rt.program.n_rtds, rt.now_ns - call.start_ns)
-    wheel_cancel(&rt.timers, &call.timer)
-    wheel_cancel(&rt.retrans, &call.retrans_timer)
-    set_state(rt, call, CALL_RUNNING)
-    if rt.variables_off != 0 or rt.dialog_off != 0:
-        dialog_close(rt, call)
-    calls_close(&rt.calls, call, remember, reason, now_ms(rt))
-
-
-cdef void abort_call(runtime_t* rt, call_t* call, uint32_t failure, msg_t* current) noexcept nogil:
-    """Ends the call early: a client tells its peer with ACK, CANCEL or BYE, built from the last message."""
-    if rt.config.says_goodbye and call.step > 0 and rt.config.behaviors & BEHAVIOR_BYE:
-        if call.flags & CALL_LAST_SENT_INVITE and not call.flags & CALL_ESTABLISHED:
-            if call.last_status >= 400:
-                send_default(rt, call, DEFAULT_ACK, current)
-            elif call.flags & CALL_ACK_PENDING:
-                send_default(rt, call, DEFAULT_ACK, current)
-                send_default(rt, call, DEFAULT_BYE, current)
-            elif call.flags & CALL_RECEIVED:
-                send_default(rt, call, DEFAULT_CANCEL, current)
-        elif call.flags & CALL_RECEIVED:
-            send_default(rt, call, DEFAULT_BYE, current)
-    end_call(rt, call, failure, DEAD_ABORTED, True)
-
-
-cdef void interp_answer_stray(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
-    count(rt, COUNT_AUTO_ANSWERED)
-    send_default(rt, call, DEFAULT_200, m)
-    calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
-
-
-cdef void interp_give_up(runtime_t* rt, call_t* call) noexcept nogil:
-    count(rt, COUNT_WARNINGS)
-    trace(rt, TRACE_ABORTED_CALL, call.step, 0, call_call_id(call), nothing())
-    abort_call(rt, call, COUNT_FAILED_ABORTED, NULL)
 
 # --------------------------------------------------------------------------- receiving
 

@@ -12,9 +12,9 @@ from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.dialog cimport users_take
 from sippx._core.expand cimport complain
+from sippx._core.endings cimport answer_stray, end_rest, give_up
 from sippx._core.interp cimport (
-    interp_answer_stray, interp_command, interp_deliver, interp_give_up, interp_rested, interp_retransmit,
-    interp_start, interp_timer, interp_woken, is_auto_answered,
+    interp_command, interp_deliver, interp_retransmit, interp_start, interp_timer, interp_woken, is_auto_answered,
 )
 from sippx._core.linux cimport EINTR, EPOLLERR, TFD_TIMER_ABSTIME, epoll_event, epoll_wait, itimerspec, timerfd_settime
 from sippx._core.matching cimport opens_call
@@ -344,7 +344,7 @@ cdef void stray_message(engine_t* e, msg_t* m, span_t key, uint64_t hash_, const
         call = calls_open(&rt.calls, key, hash_, rt.now_ns)
         if call != NULL:
             call.remote = source[0]
-            interp_answer_stray(rt, call, m)
+            answer_stray(rt, call, m)
         return
     if rt.program.is_client or e.quit_level != QUIT_RUN or m.kind != MSG_REQUEST or m.method == METHOD_ACK:
         count(rt, COUNT_OUT_OF_CALL_MSGS)
@@ -542,7 +542,7 @@ cdef void expire_calls(runtime_t* rt) noexcept nogil:
         interp_timer(rt, <call_t*> node)
     r = calls_rested(&rt.calls, now_ms(rt))
     while r != NULL:
-        interp_rested(rt, r)
+        end_rest(rt, r)
         calls_end_rest(&rt.calls, True, now_ms(rt))
         r = calls_rested(&rt.calls, now_ms(rt))
     calls_expire_dead(&rt.calls, now_ms(rt))
@@ -576,12 +576,12 @@ cdef void give_up_calls(runtime_t* rt) noexcept nogil:
     cdef uint32_t i
     for i in range(rt.calls.n_touched):
         if call_at(&rt.calls, i).state != CALL_FREE:
-            interp_give_up(rt, call_at(&rt.calls, i))
+            give_up(rt, call_at(&rt.calls, i))
     # a resting call has done all its scenario asks for
     while rt.calls.n_resting > 0:
         r = calls_rested(&rt.calls, rt.calls.resting[rt.calls.resting_oldest].expiry_ms)
         if r != NULL:
-            interp_rested(rt, r)
+            end_rest(rt, r)
             calls_end_rest(&rt.calls, True, now_ms(rt))
 
 

@@ -1,0 +1,1 @@
+"""Typed view of endings.pyx: how calls end; nothing of it is visible from Python."""
