@@ -170,7 +170,7 @@ def _table(title: str, rows: Iterable[tuple[str, str]], text_column: int = 0) ->
         wrapped = _wrapped(meaning, " " * column)
         if text_column:
             lines.append(f"  {name}")
-        elif name.isdigit():
+        elif title == "Exit codes":
             wrapped[0] = f"  {name:>{column - 5}}   {wrapped[0].lstrip()}"
         else:
             wrapped[0] = f"  {name:{column - 5}}   {wrapped[0].lstrip()}"
