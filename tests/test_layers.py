@@ -26,6 +26,9 @@ CORE_LEVELS = [
     {"matching", "sending"},
     {"endings"},
     {"interp"},
+    {"state"},
+    {"pacing", "intake"},
+    {"transport"},
     {"loop"},
     {"engine"},
 ]

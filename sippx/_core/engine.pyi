@@ -21,6 +21,7 @@ class Engine:
         side_kind: str = "rx",
         fd: int | None = None,
         remote: _Address | None = None,
+        reply_to: _Address | None = None,
         ring: TraceRing | None = None,
         trace_mask: int = 0,
         gso: bool = True,

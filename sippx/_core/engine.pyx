@@ -25,16 +25,22 @@ from sippx._core.linux cimport (
     AF_INET, AF_INET6, CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLIN, TFD_CLOEXEC,
     TFD_NONBLOCK, close, epoll_create1, epoll_ctl, epoll_event, timerfd_create,
 )
-from sippx._core.loop cimport *
+from sippx._core.intake cimport opens_by_command, take_command, take_datagrams
+from sippx._core.loop cimport (
+    end_test, expire, finished, give_up_calls, heed_stop, next_timer_ns, run_slice, update_gauges,
+)
 from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_free, outbox_init
+from sippx._core.pacing cimport next_start_ns, pace, rebase
 from sippx._core.program cimport Program, program_t
 from sippx._core.ring cimport TraceRing
 from sippx._core.runtime cimport (
     OOC_NUMBERS, SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, tdm_map_t, txn_t,
 )
 from sippx._core.span cimport span_of, span_t
+from sippx._core.state cimport CALL_ID_CAP, STARTS_PER_QUANTUM, engine_t, link_head_t
 from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
 from sippx._core.template cimport render_ctx_t, template_render
+from sippx._core.transport cimport flush_all, flush_memory, flush_udp, keep_command, set_now
 from sippx._core.udp cimport udp_free, udp_init, udp_t
 from sippx._core.variables cimport VAR_TEXT, variable_set_text, variable_t
 from sippx._core.wheel cimport wheel_init
@@ -87,7 +93,7 @@ cdef class Engine:
     cdef bytes auth_uri
 
     def __cinit__(self, Program program not None, *, Program side=None, str side_kind="rx", fd=None,
-                  remote=None, TraceRing ring=None, uint64_t trace_mask=0,
+                  remote=None, reply_to=None, TraceRing ring=None, uint64_t trace_mask=0,
                   bint gso=True, bint gro=True, bint batch=True, bint detect_retrans=True, uint32_t t2_ms=4000,
                   uint32_t max_invite_retrans=5, uint32_t max_non_invite_retrans=9,
                   uint32_t behaviors=BEHAVIOR_BYE | BEHAVIOR_ABORT_UNEXPECTED | BEHAVIOR_PING_REPLY,
@@ -137,6 +143,8 @@ cdef class Engine:
             rt.remote = make_address(remote)
         elif program.p.is_client:
             raise ValueError("a client program needs a remote address")
+        if reply_to is not None:
+            rt.config.reply_to = make_address(reply_to)
         rt.config.auto_answer = auto_answer
         rt.config.loose_check = loose_check
         rt.config.ignore_in_pause = ignore_in_pause

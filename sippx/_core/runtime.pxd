@@ -92,6 +92,7 @@ cdef struct config_t:
     bint loose_check             # -rtcheck loose: what repeats the main header fields is a retransmission
     bint ignore_in_pause         # -pause_msg_ign
     bint keep_slashes            # -callid_slash_ign
+    address_t reply_to           # -rsa: where incoming calls send to; family 0: where their first message came from
     bint auto_answer             # -aa: INFO, NOTIFY, OPTIONS and UPDATE that nothing expects get a 200
     bint says_goodbye            # aborted calls end with ACK, CANCEL or BYE: a client's, and all of a mixed run
 

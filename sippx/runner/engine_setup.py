@@ -182,6 +182,7 @@ def make_engine(
             side_kind=side_kind,
             fd=fd,
             remote=packed_address(place.target) if place.target else None,
+            reply_to=packed_address(place.target) if place.target and options.remote_sending_host else None,
             ring=ring,
             trace_mask=trace_mask,
             gso=options.gso,
