@@ -25,7 +25,7 @@ class Demand:
         self._created = 0
         self._limited = 0
         self._at_ns: int | None = None
-        self._target_rate = 0.0
+        self._target_rate: float | None = None
         self._opens_calls = True
 
     def look(self, total: Snapshot, info: RunInfo) -> tuple[float, int, int]:
@@ -34,7 +34,8 @@ class Demand:
         since_ns = self._at_ns if self._at_ns is not None else total.start_ns
         opened, held = created - self._created, limited - self._limited
         # a target rate that grows is met by the mean of both ends
-        target_rate = (self._target_rate + info.target_rate) / 2 if self._target_rate else info.target_rate
+        rate_before = info.target_rate if self._target_rate is None else self._target_rate
+        target_rate = (rate_before + info.target_rate) / 2
         asked = target_rate * (total.monotonic_ns - since_ns) / NS_PER_S
         counts = self._opens_calls and not info.paused and target_rate > 0
         if info.max_calls is not None and created >= info.max_calls:

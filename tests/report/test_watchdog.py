@@ -91,3 +91,11 @@ def test_lines_say_what_may_help() -> None:
 
 def test_few_late_starts_are_no_finding() -> None:
     assert found([{"late_starts": 9}]) == ()
+
+
+def test_a_rate_that_grows_from_nothing_asks_for_its_mean() -> None:
+    recorder, watch = Recorder(0), GeneratorWatch()
+    watch.begin(recorder.snapshot(), replace(CLIENT, target_rate=0.0))
+    recorder.count("outgoing_calls", 500)
+    watch.end(recorder.snapshot(NS), CLIENT)
+    assert watch.findings == ()
