@@ -16,7 +16,8 @@ COMMANDS: Rows = tuple((spec.usage, spec.meaning) for spec in control.COMMANDS)
 """Commands behind that key and on the remote control socket."""
 
 SIGNALS: Rows = (
-    ("SIGINT, SIGTERM, SIGUSR1", "end when open calls have ended; a second one: at once"),
+    ("SIGINT, SIGTERM", "end now; open calls are left as they are"),
+    ("SIGUSR1", "end when open calls have ended; a second one: abort them"),
     ("SIGUSR2", "write all screens to the file of -trace_screen"),
 )
 

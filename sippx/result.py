@@ -27,6 +27,7 @@ class Result:
     wall_s     from the first turn of the event loop to the last
     cpu_s      CPU time (user and system) of the thread that ran the engine
     timed_out  the run was cut short by -timeout
+    was_stopped  a signal or `Runner.stop` ended the run; calls may have been open
     stop_reason  what the scenario ended the run with: "graceful", "now" (int_cmd), "error", else ""
     thresholds   what became of each of `Options.thresholds`
     timeline     the run over time, a list of values for each name, as in the JSON file
@@ -41,6 +42,7 @@ class Result:
     cpu_s: float
     timed_out: bool = False
     stop_reason: str = ""
+    was_stopped: bool = False
     thresholds: tuple[ThresholdResult, ...] = ()
     timeline: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -128,6 +130,8 @@ class Result:
             return EXIT_NO_CALLS, "the time was over before any call had ended"
         if self.n_failed:
             return EXIT_OK, f"{failed}, which the thresholds allow"
+        if self.was_stopped:
+            return EXIT_OK, f"no call failed until the run was stopped, {self.total.gauge('current_calls'):,} were open"
         return EXIT_OK, "no call failed" if self.n_calls else "there were no calls"
 
     def summary(self) -> str:

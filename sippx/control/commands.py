@@ -14,7 +14,7 @@ from types import MappingProxyType
 from sippx.option_types import INT32_MAX, parse_float, parse_integer
 
 QUIT_SOFT_STEP = 10
-"""What `q`, SIGINT, SIGTERM and SIGUSR1 add to the quit level."""
+"""What `q` and SIGUSR1 add to the quit level."""
 QUIT_FORCED_STEP = 20
 """What `Q` adds to the quit level."""
 QUIT_SOFT_MAX = 11

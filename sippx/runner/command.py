@@ -34,7 +34,7 @@ def run_command(
     with quit_signals() as signals, control.KeyReader(enabled=options.read_stdin) as keys:
         _sleep(options.start_delay_ms / 1000, signals)
         runner = Runner(scenario, options, command_line=command_line, plugins=plugins)
-        signals.send_to(runner.quit, runner.request_screens)
+        signals.send_to(runner)
         with control.ControlSocket(options.control_ip, options.control_port) as remote:
             if remote.warning:
                 runner.warn(remote.warning)

@@ -123,6 +123,7 @@ class Runner:
         self._quit_level = 0
         self._paused = False
         self._timed_out = False
+        self._stopped = False
         self._screens_wanted = False
         self._start_wall_ns = 0
         self._cpu_start_s = 0.0
@@ -135,6 +136,10 @@ class Runner:
     def quit(self, step: int = control.QUIT_SOFT_STEP) -> None:
         """Raise the quit level: no new calls from now on; above 11 open calls are aborted."""
         self._quit_level += step
+
+    def stop(self) -> None:
+        """End now, as SIGINT and SIGTERM do: open calls are left as they are, neither ended nor failed."""
+        self._stopped = True
 
     def pause(self, paused: bool) -> None:
         """Stop opening calls, or go on; calls that fall due meanwhile are left out."""
@@ -235,6 +240,7 @@ class Runner:
             wall_s=wall_s,
             cpu_s=info.cpu_s,
             timed_out=self._timed_out,
+            was_stopped=self._stopped,
             stop_reason=self._engine.stop_reason,
             **self._results.judged(),
         )
@@ -256,7 +262,7 @@ class Runner:
                 self.quit()
                 self._apply_commands()
             state = engine.run(slice_ns)
-            if state == "finished":
+            if state == "finished" or self._stopped:
                 return
             self._cpu_s = time.thread_time() - self._cpu_start_s
             self._reporters.poll(time.monotonic_ns())

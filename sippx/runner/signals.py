@@ -4,45 +4,63 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 from sippx import control
 
 
+class Steered(Protocol):
+    """What signals steer: a run."""
+
+    def quit(self, step: int = ...) -> None:
+        """Raise the quit level."""
+
+    def stop(self) -> None:
+        """End now."""
+
+    def request_screens(self) -> None:
+        """Write the screens."""
+
+
 class QuitSignals:
-    """Passes signals on as steps of the quit level; those that come before there is a receiver are kept."""
+    """Passes signals on to a run; those that come before there is one are kept."""
 
     def __init__(self) -> None:
-        self._n_kept = 0
-        self._quit: Callable[[int], None] | None = None
-        self._dump: Callable[[], None] | None = None
+        self._kept: list[int] = []
+        self._run: Steered | None = None
 
     @property
     def are_kept(self) -> bool:
-        """True where a signal waits for a receiver."""
-        return self._n_kept > 0
+        """True where a signal waits for a run."""
+        return bool(self._kept)
 
-    def send_to(self, quit_: Callable[[int], None], dump: Callable[[], None]) -> None:
-        self._quit = quit_
-        self._dump = dump
-        for _ in range(self._n_kept):
-            quit_(control.QUIT_SOFT_STEP)
+    def send_to(self, run: Steered) -> None:
+        """From now on signals go to this run; it gets those that were kept."""
+        self._run = run
+        for number in self._kept:
+            self._pass(run, number)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGUSR2:
-            if self._dump is not None:
-                self._dump()
-        elif self._quit is None:
-            self._n_kept += 1
+        if self._run is not None:
+            self._pass(self._run, number)
+        elif number != signal.SIGUSR2:
+            self._kept.append(number)
+
+    def _pass(self, run: Steered, number: int) -> None:
+        if number == signal.SIGUSR1:
+            run.quit(control.QUIT_SOFT_STEP)
+        elif number == signal.SIGUSR2:
+            run.request_screens()
         else:
-            self._quit(control.QUIT_SOFT_STEP)
+            run.stop()
 
 
 @contextmanager
 def quit_signals() -> Iterator[QuitSignals]:
-    """SIGINT, SIGTERM and SIGUSR1 end the run softly, a second one at once; SIGUSR2 has the screens written."""
+    """SIGINT and SIGTERM end the run now, SIGUSR1 softly, a second one at once; SIGUSR2 has the screens written."""
     signals = QuitSignals()
     if threading.current_thread() is not threading.main_thread():
         yield signals

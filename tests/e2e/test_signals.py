@@ -25,7 +25,8 @@ from .harness import (
     wait_until,
 )
 
-SOFT = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+SOFT = [signal.SIGUSR1]
+HARD = [signal.SIGINT, signal.SIGTERM]
 Start = Callable[..., Command]
 
 
@@ -76,6 +77,21 @@ def test_the_second_signal_ends_at_once(
     assert len(target.wait_for("CANCEL", n_calls)) == n_calls
 
 
+@pytest.mark.parametrize("number", HARD)
+def test_an_interrupt_ends_now_and_leaves_open_calls_as_they_are(
+    start: Start, peer: Callable[..., Peer], number: signal.Signals
+) -> None:
+    target = peer(rings_only)
+    client = start(target.address, "-i", "127.0.0.1", "-p", free_port(), "-r", 50)
+    target.wait_for("INVITE", 3)
+    client.signal(number)
+    ended = client.wait()
+    assert ended.code == 0, ended.text
+    assert_final_statistics(ended)
+    assert f"Failed call            | {0:8d}" in ended.out
+    assert target.of("CANCEL") == []
+
+
 def test_two_different_signals_end_at_once_too(start: Start, peer: Callable[..., Peer]) -> None:
     target = peer(rings_only)
     client = start(target.address, "-i", "127.0.0.1", "-p", free_port(), "-r", 50)
@@ -85,7 +101,7 @@ def test_two_different_signals_end_at_once_too(start: Start, peer: Callable[...,
     assert_final_statistics(client.wait())
 
 
-@pytest.mark.parametrize("number", SOFT)
+@pytest.mark.parametrize("number", SOFT + HARD)
 def test_an_idle_server_ends_with_0_by_one_signal(start: Start, number: signal.Signals) -> None:
     port = free_port()
     server = start("-sn", "uas", "-i", "127.0.0.1", "-p", port)
@@ -235,8 +251,7 @@ def test_a_client_without_an_answer_ends_on_a_second_signal_and_sends_nothing_mo
     target = peer(say_nothing)
     client = start(target.address, "-i", "127.0.0.1", "-p", free_port(), "-r", 50)
     target.wait_for("INVITE", 2)
-    client.signal(signal.SIGINT)
-    client.signal(signal.SIGINT)
-    client.signal(signal.SIGTERM)
+    client.signal(signal.SIGUSR1)
+    client.signal(signal.SIGUSR1)
     assert client.wait().code == 1
     assert {method(message) for message in target.received} == {"INVITE"}
