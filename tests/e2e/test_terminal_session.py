@@ -136,19 +136,30 @@ def test_the_screen_follows_the_size_of_the_window(terminal: Callable[..., Termi
     session.assert_restored()
 
 
-def test_ctrl_c_ends_softly_and_a_second_one_at_once(
+def test_q_ends_softly_and_a_second_one_at_once(
     terminal: Callable[..., Terminal], peer: OpenPeer
 ) -> None:
     target = peer(lambda message: [response(message, "180 Ringing")] if method(message) == "INVITE" else [])
     session = terminal(*uac(target, "-r", 20))
     session.wait_for(r"180 <-+ +[1-9]")
-    session.press("\x03")
+    session.press("q")
     session.wait_for("Waiting for active calls to end. Press \\[q\\] again to force exit.")
-    session.press("\x03")
+    session.press("q")
     assert session.wait_over() == 1
     session.assert_restored()
     assert FINAL in session.text
     assert target.of("CANCEL")
+
+
+def test_ctrl_c_ends_now_and_gives_the_terminal_back(terminal: Callable[..., Terminal], peer: OpenPeer) -> None:
+    target = peer(lambda message: [response(message, "180 Ringing")] if method(message) == "INVITE" else [])
+    session = terminal(*uac(target, "-r", 20))
+    session.wait_for(r"180 <-+ +[1-9]")
+    session.press("\x03")
+    assert session.wait_over() == 0
+    session.assert_restored()
+    assert FINAL in session.text
+    assert not target.of("CANCEL")
 
 
 def test_a_server_shows_its_footer_and_ends_by_q(terminal: Callable[..., Terminal]) -> None:
