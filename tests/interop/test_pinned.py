@@ -5,7 +5,6 @@ Each check is written anew from what it requires. Left out, as sippx does not ha
 - TCP: 0083 (source address and port of a connection). 0034 is about line ends only and runs over UDP here.
 - 3PCC: 0098 (the twin's socket does not change [local_port]).
 - Media: 0192 and 0196 (ports that rtp_stream sends from), 0259 (rtp_echo), 0544 (SRTP), 0862 (address in a multipart body).
-- Control socket: the datagram Q of 0850; its forced quit is caused by two signals here.
 """
 
 from __future__ import annotations
@@ -212,11 +211,12 @@ def bye_of_a_forced_quit(folder: Path, rrs: str) -> bytes:
 
     with Peer(accept) as peer:
         scenario = write_scenario(folder, steps)
-        words = ("-i", IP, "-p", free_port(), "-sf", scenario, "-m", 1)
+        control_port = free_port()
+        words = ("-i", IP, "-p", free_port(), "-sf", scenario, "-m", 1, "-cp", control_port)
         with start("sippx", folder, peer.address, *words) as client:
             peer.wait_for("ACK")
-            client.signal(signal.SIGUSR1)
-            client.signal(signal.SIGTERM)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as steering:
+                steering.sendto(b"Q", (IP, control_port))
             assert client.wait().code in (0, 1)
         return peer.wait_for("BYE")[0]
 
