@@ -2,7 +2,8 @@
 
 Prints, for each tool: highest clean rate, CPU time per call of UAC and UAS at a common rate and at its own maximum,
 resident memory per open call; with --what scenarios the highest clean rate of the built-in regexp (against uas) and
-branchc/branchs, and of registrations with digest authentication. Needs sipp (Debian package sip-tester) and two cores.
+branchc/branchs, and of registrations with digest authentication; with --what traces that of the stock call while both
+sides log every message. Needs sipp (Debian package sip-tester) and two cores.
 A rate is clean when no call failed, nothing was retransmitted, and at least 97 % of it was reached.
 """
 
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -297,6 +298,37 @@ def scenario_pairs(folder: Path) -> list[Pair]:
     ]
 
 
+ENTRY_RULE = b"-----------------------------------------------"
+MESSAGES_PER_CALL = 6
+
+
+def traced(tool: Tool, rate: int, seconds: float, folder: Path) -> Outcome:
+    """The stock call with -trace_msg on both sides; calls whose messages a log lacks count as failed."""
+    logs = [folder / f"{side}_messages.log" for side in ("uac", "uas")]
+    pair = Pair("", *(("-sn", log.name[:3], "-trace_msg", "-message_file", str(log)) for log in logs))
+    outcome = run_pair(tool, rate, seconds, folder, 0.0, pair=pair)
+    n_missing = 0
+    for log in logs:
+        n_entries = sum(line.startswith(ENTRY_RULE) for line in log.open("rb"))
+        n_missing += max(outcome.successful - n_entries // MESSAGES_PER_CALL, 0)
+        log.unlink()
+    return replace(outcome, failed=outcome.failed + n_missing)
+
+
+def compare_traces(tools: Sequence[Tool], arguments: argparse.Namespace, folder: Path,
+                   log: Callable[[str], None]) -> None:
+    """Highest clean rate with every message logged, and the ratio; the logs are in the folder for temporary files."""
+    best = {}
+    for tool in tools:
+        log(f"{tool.name} with -trace_msg, logs in {folder}:")
+        best[tool.name] = highest_clean_rate(
+            lambda rate, tool=tool: traced(tool, rate, arguments.seconds, folder),
+            4_000 if tool.name == "sipp" else 20_000, arguments.tries, log,
+        )  # fmt: skip
+    a, b = best["sipp"].offered, best["sippx"].offered
+    print(f"\nhighest clean rate with -trace_msg, calls/s: sipp {a:,.0f}, sippx {b:,.0f}, {b / a:.1f} x")
+
+
 def compare_scenarios(tools: Sequence[Tool], arguments: argparse.Namespace, folder: Path,
                       log: Callable[[str], None]) -> None:
     """Highest clean rate of each pair with each tool, and the ratio."""
@@ -355,7 +387,7 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=3, help="chances a rate has to be clean; repeats of medians")
     parser.add_argument("--common-rate", type=int, default=4000)
     parser.add_argument("--what", nargs="+", default=["rate", "cpu", "memory", "plain"],
-                        choices=["rate", "cpu", "memory", "plain", "scenarios"])  # fmt: skip
+                        choices=["rate", "cpu", "memory", "plain", "scenarios", "traces"])  # fmt: skip
     arguments = parser.parse_args()
     if shutil.which("sipp") is None:
         raise SystemExit("sipp is missing: apt-get install sip-tester")
@@ -376,7 +408,9 @@ def main() -> None:
         folder = Path(name)
         if "scenarios" in arguments.what:
             compare_scenarios(tools, arguments, folder, log)
-        if not set(arguments.what) - {"scenarios"}:
+        if "traces" in arguments.what:
+            compare_traces(tools, arguments, folder, log)
+        if not set(arguments.what) - {"scenarios", "traces"}:
             return
         for tool in tools:
             log(f"{tool.name}:")
