@@ -18,7 +18,9 @@ this file.
 
 ## Keys
 
-Read from standard input (not with `-nostdin`), on a terminal without Enter.
+Read from standard input (not with `-nostdin`), on a terminal without Enter. Where neither standard input nor standard
+output is a terminal nothing is read, as with SIPp: a script's input is its own (`while read host; do sippx $host -m 1;
+done < hosts`). Signals and datagrams steer a test that runs in a script.
 """
 
 _COMMANDS = """

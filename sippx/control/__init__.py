@@ -31,7 +31,7 @@ from sippx.control.commands import (
     parse_command,
     parse_datagram,
 )
-from sippx.control.keys import KeyReader
+from sippx.control.keys import KeyReader, may_read_keys
 from sippx.control.remote import ControlSocket
 
 __all__ = [
@@ -64,6 +64,7 @@ __all__ = [
     "Trace",
     "is_quit_forced",
     "is_quitting",
+    "may_read_keys",
     "parse_command",
     "parse_datagram",
 ]

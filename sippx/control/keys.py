@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import signal
+import sys
 import termios
 import tty
 from types import TracebackType
@@ -15,11 +16,20 @@ from sippx.control.commands import Command
 from sippx.control.editing import KeyLine
 
 
+def may_read_keys() -> bool:
+    """True where somebody may press keys: standard input or standard output is a terminal.
+
+    A script's standard input belongs to the script, as with SIPp: `while read host; do sippx $host; done < hosts`.
+    """
+    return any(os.isatty(stream.fileno()) for stream in (sys.__stdin__, sys.__stdout__) if stream is not None)
+
+
 class KeyReader:
     """Reads keys from a descriptor without ever waiting, and puts a terminal into cbreak mode meanwhile.
 
     A context manager; the terminal gets its settings back on every way out. End of file, an error or a
-    descriptor that is not open end the reading silently. Keys are read from pipes and files as well. While
+    descriptor that is not open end the reading silently. Keys are read from pipes and files as well; whether
+    they may be is for `may_read_keys` to say. While
     the process is in the background the terminal is left alone (the kernel would stop the process).
     """
 

@@ -30,8 +30,9 @@ def run_command(
 
     command_line: its words, for the result files. plugins: those that were loaded before the scenario.
     """
+    reads_keys = options.read_stdin and control.may_read_keys()
     # signals are taken from here on: whoever sees the port open may send one
-    with quit_signals() as signals, control.KeyReader(enabled=options.read_stdin) as keys:
+    with quit_signals() as signals, control.KeyReader(enabled=reads_keys) as keys:
         _sleep(options.start_delay_ms / 1000, signals)
         runner = Runner(scenario, options, command_line=command_line, plugins=plugins)
         signals.send_to(runner)

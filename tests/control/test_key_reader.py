@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import pty
 import select
+import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,6 +23,7 @@ from sippx.control import (
     SetRate,
     ShowScreen,
     TogglePause,
+    may_read_keys,
 )
 
 LOCAL_MODES = 3  # index of c_lflag in termios.tcgetattr
@@ -124,6 +127,21 @@ def test_a_reader_that_is_not_enabled_leaves_the_input_alone(pipe: tuple[int, in
     with KeyReader(enabled=False, descriptor=pipe[0]) as keys:
         assert keys.poll() == []
     assert os.read(pipe[0], 10) == b"q"
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "may_read"),
+    [({}, False), ({0}, True), ({1}, True)],
+    ids=["neither", "stdin", "stdout"],
+)
+def test_keys_may_be_read_where_a_terminal_is(
+    is_terminal: set[int], may_read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = [SimpleNamespace(fileno=lambda number=number: number) for number in (0, 1)]
+    monkeypatch.setattr(sys, "__stdin__", streams[0])
+    monkeypatch.setattr(sys, "__stdout__", streams[1])
+    monkeypatch.setattr(os, "isatty", lambda descriptor: descriptor in is_terminal)
+    assert may_read_keys() == may_read
 
 
 @pytest.mark.usefixtures("in_foreground")

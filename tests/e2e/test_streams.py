@@ -77,3 +77,13 @@ def test_there_are_no_colours(words: list[str], tmp_path: Path) -> None:
     place = ["-i", "127.0.0.1", "-p", str(free_port())] if "-sn" in words else []
     done = run(*words, *place, folder=tmp_path)
     assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_scripts_standard_input_is_left_to_the_script(tmp_path: Path) -> None:
+    """As in `while read host; do sippx $host -m 1; done < hosts`, where the p of pbx would pause the test."""
+    lines = "pbx-2\nquux\n"
+    (tmp_path / "hosts").write_text(lines)
+    words = map(str, (*SIPPX, "-sn", "uas", "-i", "127.0.0.1", "-p", free_port(), "-timeout", "200ms"))
+    with (tmp_path / "hosts").open() as hosts:
+        subprocess.run(list(words), cwd=tmp_path, stdin=hosts, capture_output=True, timeout=TIMEOUT_S, check=False)
+        assert hosts.read() == lines
