@@ -22,7 +22,7 @@ class FlowStep:
     start_rtd, stop_rtd   number (from 1) of the response-time duration started or stopped here
     crlf         an empty line follows on the screen
     hidden       not shown
-    has_retrans  send: retransmitted, so it can time out
+    has_retrans  send: to be retransmitted (but for -nr), so it can time out
     has_lost     messages of this step may be dropped on purpose (-lost or its own lost attribute)
     display      nop: text shown instead of "[ NOP ]"
     pause_text   pause: its length, "300ms" or "100ms/200ms" (see `duration_text`)

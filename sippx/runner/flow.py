@@ -25,9 +25,9 @@ def flow_step(step: Step, scenario: Scenario, options: Options) -> FlowStep:
     match step:
         case SendStep():
             label = step.method.decode("latin-1") or str(step.status_code)
-            retransmitted = step.retrans_ms > 0 and options.retransmissions
+            # without retransmissions (-nr), too, as in SIPp: -trace_counts keeps its columns
             return replace(
-                common, kind="send", label=label, request=bool(step.method), has_retrans=retransmitted
+                common, kind="send", label=label, request=bool(step.method), has_retrans=step.retrans_ms > 0
             )
         case RecvStep():
             label = (step.regexp or step.method).decode("latin-1") or str(step.status_code)

@@ -133,6 +133,15 @@ def test_unexpected_codes_are_listed(sippx: Run, tmp_path: Path, busy: Peer) -> 
     assert "".join(row.rpartition(";")[2] for row in rows) == "486,486,486,"
 
 
+def test_counts_have_the_same_columns_without_retransmissions(sippx: Run, tmp_path: Path, busy: Peer) -> None:
+    headers = []
+    for words in ((), ("-nr",)):
+        ended = sippx(*common(busy, 1), "-trace_counts", *words)
+        headers.append((tmp_path / f"uac_{ended.pid}_counts.csv").read_text().splitlines()[0])
+    assert headers[0] == headers[1]
+    assert "0_INVITE_Timeout" in headers[0]
+
+
 def test_counts_have_a_row_at_the_start_and_two_at_the_end(sippx: Run, tmp_path: Path, busy: Peer) -> None:
     ended = sippx(*common(busy, 3), "-trace_counts")
     header, first, *last = (tmp_path / f"uac_{ended.pid}_counts.csv").read_text().splitlines()
