@@ -78,7 +78,7 @@ def resolve_remote(text: str, family: socket.AddressFamily = socket.AF_UNSPEC) -
     try:
         found = _getaddrinfo(host, family)
     except OSError as error:
-        if family == socket.AF_UNSPEC:
+        if family == socket.AF_UNSPEC or not _is_known(host):
             raise StartError(f"unknown remote host '{host}': {_reason(error)}") from None
         name = "IPv6" if family == socket.AF_INET6 else "IPv4"
         raise StartError(f"remote host '{host}' has no {name} address, and -i is one") from None
@@ -149,6 +149,15 @@ def _getaddrinfo(host: str, family: socket.AddressFamily) -> tuple[socket.Addres
     found_family, _, _, _, address = answers[0]
     scope_id = int(address[3]) if found_family == socket.AF_INET6 and len(address) == 4 else 0
     return found_family, str(address[0]).partition("%")[0], scope_id
+
+
+def _is_known(host: str) -> bool:
+    """True where the host has an address of any family."""
+    try:
+        _getaddrinfo(host, socket.AF_UNSPEC)
+    except OSError:
+        return False
+    return True
 
 
 def _source_ip(remote: RemoteAddress) -> str:

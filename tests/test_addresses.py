@@ -143,6 +143,11 @@ def test_a_text_that_no_resolver_takes_is_an_unknown_host(host: str) -> None:
         resolve_remote(host)
 
 
+def test_an_unknown_host_is_called_so_whatever_the_family_of_i() -> None:
+    with pytest.raises(StartError, match=r"unknown remote host '.*': not a host name"):
+        resolve_addresses("a" * 64 + ".org", "127.0.0.1", is_client=True)
+
+
 def test_a_remote_host_of_another_family_than_i_ends_with_255() -> None:
     with pytest.raises(StartError, match=r"'127.0.0.1' has no IPv6 address, and -i is one") as caught:
         resolve_addresses("127.0.0.1", "::1", is_client=False)
