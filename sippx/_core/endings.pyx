@@ -102,7 +102,15 @@ cdef void answer_stray(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
 
 
+cdef inline bint only_waits_for_its_end(const runtime_t* rt, const call_t* call) noexcept nogil:
+    return call.state == CALL_PAUSED and call.failure == 0 and rt.program.steps[call.step].flags & STEP_TIMEWAIT != 0
+
+
 cdef void give_up(runtime_t* rt, call_t* call) noexcept nogil:
+    if only_waits_for_its_end(rt, call):
+        # has done all its scenario asks for, as a resting call; one that was woken kept no message to answer
+        end_call(rt, call, 0, DEAD_SUCCESSFUL, True)
+        return
     count(rt, COUNT_WARNINGS)
     trace(rt, TRACE_ABORTED_CALL, call.step, 0, call_call_id(call), nothing())
     abort_call(rt, call, COUNT_FAILED_ABORTED, NULL)

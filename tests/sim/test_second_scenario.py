@@ -250,6 +250,21 @@ def test_resting_calls_have_succeeded_when_the_test_ends() -> None:
     accounted(side(ticks))
 
 
+@pytest.mark.parametrize("kind", ["rx", "ooc"])
+def test_a_resting_call_that_was_woken_has_succeeded_when_the_test_ends(kind: str) -> None:
+    """It was aborted with a BYE that had neither From nor To: the message it came from was not kept."""
+    ticks = both(CALLER, scenario(recv("MESSAGE"), send("200"), "<timewait milliseconds='9000'/>"), kind).until(2)
+    assert names(ticks.receive(stranger("MESSAGE"))) == ["200"]
+    assert names(ticks.receive(stranger("MESSAGE"))) == ["200"]
+    ticks.receive(response(200, "OPTIONS"))
+    before = len(ticks.sent)
+    assert ticks.engine.turn(3 * MS)
+    ticks._collect()
+    assert ticks.sent[before:] == []
+    assert side_counts(ticks, "successful_calls", "failed_calls") == [1, 0]
+    accounted(side(ticks))
+
+
 def test_a_forced_quit_ends_the_calls_of_both() -> None:
     ticks = both(CALLER, CALLEE, n_calls=3).until(4)
     ticks.receive(*(stranger("INVITE", number=STRANGER + number) for number in range(4)))
