@@ -13,7 +13,7 @@ from sippx.report.stamps import Stamps
 MAX_CALLS = 100_000
 MAX_BYTES = 1 << 26
 CALL_DEBUG_KINDS = frozenset(
-    {"TRACE_CALL_STARTED", "TRACE_STEP", "TRACE_SENT", "TRACE_RECEIVED", "TRACE_CALL_ENDED"}
+    {"TRACE_CALL_STARTED", "TRACE_STEP", "TRACE_SENT", "TRACE_RECEIVED", "TRACE_UNEXPECTED", "TRACE_CALL_ENDED"}
 )
 """Kinds of records that calls are followed by."""
 
@@ -88,6 +88,11 @@ class CallDebug:
                 len(data), call_id, zlib.crc32(data),
             )  # fmt: skip
             return b"%s\n%s\n" % (head, data)
+        if name == "TRACE_UNEXPECTED":
+            head = b"Unexpected %s message received (index %d, hash %d):" % (
+                self._transport.encode(), a, zlib.crc32(data),
+            )  # fmt: skip
+            return b"%s\n\n%s" % (head, data)
         return None
 
     def _add(self, call_id: bytes, line: bytes) -> None:

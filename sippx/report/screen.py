@@ -214,7 +214,7 @@ def _step_line(step: FlowStep, row: list[int], info: RunInfo) -> str:
     outward = info.client == (step.kind == "send")
     arrow = "---------->" if outward else "<----------"
     text = f"  {step.label:>10s} {arrow} " if info.client else f"  {arrow} {step.label:<10s} "
-    lost_text = str(lost) if info.loss_enabled and step.has_lost else ""
+    lost_text = str(lost) if info.loss_enabled and lost else ""
     columns = f"{messages:<9d} {retrans:<9d} "
     if step.kind == "recv":
         columns += f"{timeout:<9d} {unexpected:<9d} "

@@ -21,6 +21,7 @@ def test_the_lines_of_an_aborted_call_are_sipps() -> None:
     take(debug, "TRACE_STEP", b"c", (104).to_bytes(8, "little"), a=1, b=3)
     take(debug, "TRACE_SENT", b"c", b"ACK x\r\n\r\n", a=7)
     take(debug, "TRACE_RECEIVED", b"c", b"SIP/2.0 486\r\n")
+    take(debug, "TRACE_UNEXPECTED", b"c", b"SIP/2.0 486\r\n", a=1)
     entry = take(debug, "TRACE_CALL_ENDED", b"c", a=1, b=2)
     assert entry is not None
     lines = entry.split(b"\n")
@@ -33,6 +34,7 @@ def test_the_lines_of_an_aborted_call_are_sipps() -> None:
     ]
     assert lines[5].startswith(STAMP + b"Sending UDP message for call c (index -1, hash ")
     assert b"Processing 13 byte incoming message for call-ID c (hash " in entry
+    assert STAMP + b"Unexpected UDP message received (index 1, hash " in entry
     assert entry.endswith(STAMP + b"Aborting call c (index 1).\n\n")
 
 
