@@ -360,7 +360,13 @@ class Peer:
         self._answer = answer
         self.socket = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_000_000)  # as far as the kernel allows
-        self.socket.bind((ip, free_port(ip) if port is None else port))
+        for attempt in range(3):
+            try:
+                self.socket.bind((ip, free_port(ip) if port is None else port))
+                break
+            except OSError:  # another process, another test session perhaps, was quicker
+                if port is not None or attempt == 2:
+                    raise
         self.socket.settimeout(0.02)
         self.port: int = self.socket.getsockname()[1]
         self.address = f"[{ip}]:{self.port}" if ":" in ip else f"{ip}:{self.port}"
