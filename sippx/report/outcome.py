@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -137,6 +138,8 @@ def write_whole(path: str, text: str) -> None:
     """
     data = text.encode("utf-8", "backslashreplace")
     if path == STDOUT:
+        if sys.stdout is None:
+            raise OSError(errno.EBADF, "standard output is closed")
         sys.stdout.flush()
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

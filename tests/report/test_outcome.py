@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,11 @@ def test_new_file_has_the_rights_of_the_umask(tmp_path: Path) -> None:
 def test_dash_is_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     write_whole("-", "text \udcff\n")
     assert capfdbinary.readouterr().out == b"text \\udcff\n"
+
+
+def test_standard_output_that_is_closed_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    assert write_results(sample_outcome(2), json="-") == ["cannot write '-': standard output is closed"]
 
 
 def test_check_finds_what_could_not_be_created(tmp_path: Path) -> None:
