@@ -79,6 +79,7 @@ class RunInfo:
     quit_level    0 runs, 1..10 waits for open calls, 11 and more aborts them
     users         calls held open at a time (-users), None: calls by rate
     target_rate   calls/s that are asked for now; 0 for a server and with -users
+    calls_due     calls that the rates so far have asked for; 0 for a server and with -users
     cpu_s         CPU time of the thread that runs the engine so far [s]
     duration_s    when the run ends by itself (-timeout, stages) [s], None: not known
     scenario      which scenario the figures are of; is_mixed: calls come in and go out (-rxsf)
@@ -107,6 +108,7 @@ class RunInfo:
     last_error: str = ""
     users: int | None = None
     target_rate: float = 0.0
+    calls_due: float = 0.0
     cpu_s: float = 0.0
     duration_s: float | None = None
     scenario: ScenarioName = "main"

@@ -369,6 +369,7 @@ class Runner:
             last_error=self._tracer.last_error,
             users=None if options.n_users is None else self._engine.n_users,
             target_rate=float(calls_per_second(self.pace.rate, options.rate_period_ms)) if by_rate else 0.0,
+            calls_due=self._engine.calls_due if by_rate else 0.0,
             cpu_s=self._cpu_s,
             duration_s=min(
                 (end_s for end_s in (options.timeout_ms / 1000, self.pace.duration_s) if end_s), default=None

@@ -56,6 +56,13 @@ def test_a_ramp_is_a_ramp_at_every_moment(tmp_path: Path, peer: OpenPeer) -> Non
         assert total == pytest.approx(100 * seconds**2, abs=15 + 10 * n), totals
 
 
+def test_a_ramp_is_asked_for_no_more_than_its_calls(tmp_path: Path, peer: OpenPeer) -> None:
+    words = ("--stages", "0:1s:200,1s:0", "--threshold", "rate>=0.9")
+    ended = run_sippx(tmp_path, *uac(peer(answer_like_uas), *words))
+    assert ended.code == 0, ended.text
+    assert "measured 1" in ended.err
+
+
 def test_m_ends_stages_early(tmp_path: Path, peer: OpenPeer) -> None:
     target = peer(answer_like_uas)
     ended = run_sippx(tmp_path, *uac(target, "--stages", "100:60s:100", "-m", 20))

@@ -68,7 +68,8 @@ def sample_outcome(seconds: int = 60, **changes: Any) -> Outcome:
         limited = 40 <= second <= 45
         record_second(recorder, second, rng, 800 if limited else 1000)
         recorder.count("late_starts", 50 if limited else 0)
-        info = replace(info, cpu_s=info.cpu_s + (0.99 if limited else 0.55 + rng.random() * 0.05))
+        cpu_s = 0.99 if limited else 0.55 + rng.random() * 0.05
+        info = replace(info, cpu_s=info.cpu_s + cpu_s, calls_due=second * 1000.0)
         for reporter in reporters:
             reporter.report(recorder.snapshot(second * NS_PER_S), info)
     for index in range(len(FLOW)):

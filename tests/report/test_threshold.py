@@ -41,7 +41,7 @@ def judged(text: str, recorder: Recorder | None = None, info: RunInfo = CLIENT) 
     recorder = recorder or busy()
     watch = ThresholdWatch([parse(text)], MEASURES)
     watch.begin(Recorder(0, MEASURES).snapshot(), info)
-    watch.end(recorder.snapshot(NS), replace(info, cpu_s=0.5))
+    watch.end(recorder.snapshot(NS), replace(info, cpu_s=0.5, calls_due=info.target_rate))
     return watch.results[0]
 
 
@@ -121,7 +121,7 @@ def test_every_metric_is_found_and_measured(name: str) -> None:
     metric = find_metric(name.replace("rtdNAME", "rtd1").replace("NAME", "busy").replace("STAT", "p99"))
     assert metric.spec is METRICS[name]
     demand = Demand()
-    demand.look(busy().snapshot(NS), CLIENT)
+    demand.look(busy().snapshot(NS), replace(CLIENT, calls_due=1000))
     measured = metric.measured(Figures(busy().snapshot(NS), MEASURES, demand, 0.1), as_share=False)
     assert measured.value is not None or measured.reason
     assert "NAME" not in metric.meaning
@@ -200,29 +200,30 @@ def test_threshold_without_abort_is_judged_at_the_end_only() -> None:
 
 
 def shares(*looks: tuple[float, int, RunInfo]) -> float | None:
-    """Share of (time in s, calls opened by then, state)."""
+    """Share of (calls due, calls opened by then, state)."""
     demand = Demand()
     demand.look(Recorder(0).snapshot(), looks[0][2])
-    for at_s, created, info in looks:
+    for second, (due, created, info) in enumerate(looks, 1):
         recorder = Recorder(0)
         recorder.count("outgoing_calls", created)
-        demand.look(recorder.snapshot(int(at_s * NS)), info)
+        demand.look(recorder.snapshot(second * NS), replace(info, calls_due=due))
     return demand.share
 
 
 def test_end_of_a_run_asks_for_no_calls() -> None:
     ending = replace(CLIENT, max_calls=1500, quit_level=10)
     running = replace(CLIENT, max_calls=1500)
-    assert shares((1, 1000, running), (2, 1500, ending), (9, 1500, ending)) == 1.0
+    assert shares((1000, 1000, running), (2000, 1500, ending), (9000, 1500, ending)) == 1.0
+
+
+def test_soft_end_asks_for_no_calls() -> None:
+    assert shares((1000, 1000, CLIENT), (2000, 1100, replace(CLIENT, quit_level=10))) == 1.0
 
 
 def test_pause_asks_for_no_calls() -> None:
-    assert shares((1, 1000, CLIENT), (2, 1000, replace(CLIENT, paused=True)), (3, 1000, CLIENT), (4, 2000, CLIENT)) == 1.0
+    paused = replace(CLIENT, paused=True)
+    assert shares((1000, 1000, CLIENT), (1000, 1000, paused), (1000, 1000, CLIENT), (2000, 2000, CLIENT)) == 1.0
 
 
 def test_rate_that_is_not_reached_is_a_share() -> None:
-    assert shares((1, 1000, CLIENT), (2, 1500, CLIENT)) == 0.75
-
-
-def test_growing_rate_asks_for_its_mean() -> None:
-    assert shares((1, 1000, CLIENT), (2, 2500, replace(CLIENT, target_rate=2000.0))) == 1.0
+    assert shares((1000, 1000, CLIENT), (2000, 1500, CLIENT)) == 0.75

@@ -15,13 +15,14 @@ CLIENT = RunInfo(client=True, target_rate=1000.0)
 
 
 def found(seconds: list[dict[str, float]]) -> tuple[Finding, ...]:
-    """Findings of a run with these counts (and "cpu": seconds) in each second; calls are opened as asked."""
+    """Findings of a run with these counts (and "cpu": seconds, "due": calls) in each second, at 1000 calls/s."""
     recorder, watch, info = Recorder(0), GeneratorWatch(), CLIENT
     watch.begin(recorder.snapshot(), info)
     for second, counts in enumerate(seconds, 1):
-        info = replace(info, cpu_s=info.cpu_s + counts.get("cpu", 0.5))
+        due = info.calls_due + counts.get("due", 1000)
+        info = replace(info, cpu_s=info.cpu_s + counts.get("cpu", 0.5), calls_due=due)
         for name, count in ({"outgoing_calls": 1000} | counts).items():
-            if name != "cpu":
+            if name not in ("cpu", "due"):
                 recorder.count(name, int(count))
         (watch.end if second == len(seconds) else watch.report)(recorder.snapshot(second * NS), info)
     return watch.findings
@@ -46,6 +47,10 @@ def test_events_are_added_up(name: str) -> None:
 def test_calls_not_opened_are_behind() -> None:
     (finding,) = found([{"outgoing_calls": 1000}, {"outgoing_calls": 600}])
     assert (finding.kind, finding.figure) == ("behind", pytest.approx(0.6))
+
+
+def test_rate_that_changes_within_a_second_is_not_behind() -> None:
+    assert found([{"outgoing_calls": 1000}, {"outgoing_calls": 500, "due": 500}, {"outgoing_calls": 60, "due": 60}]) == ()
 
 
 def test_calls_held_back_by_the_limit_are_not_behind() -> None:
