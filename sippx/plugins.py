@@ -63,15 +63,19 @@ class _Follower:
     reporters: list[Reporter] = field(default_factory=list)
     end_hooks: list[EndHook] = field(default_factory=list)
     error: str = ""
+    is_busy: bool = False
 
     def call(self, hook: Callable[..., object], *arguments: Any) -> None:
         """Call a function of the plugin; whatever it raises switches the plugin off."""
         if self.error:
             return
         try:
+            self.is_busy = True
             hook(*arguments)
         except (Exception, SystemExit) as error:
             self.error = f"plugin {_place(error, self.file)}: {_text(error)}; it is switched off, the run went on"
+        finally:
+            self.is_busy = False
 
 
 class _GuardedReporter:
@@ -132,6 +136,11 @@ class Plugins:
         for follower in self._followers:
             for hook in follower.end_hooks:
                 follower.call(hook, result)
+
+    def interrupt(self) -> None:
+        """Out of a signal handler: raise in the plugin that is at work, if one is, which switches it off."""
+        if any(follower.is_busy for follower in self._followers):
+            raise InterruptedError("ended by a signal")
 
     @property
     def notes(self) -> list[str]:

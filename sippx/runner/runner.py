@@ -153,6 +153,10 @@ class Runner:
         """Have all screens written to the screen file with the next slice (SIGUSR2)."""
         self._screens_wanted = True
 
+    def interrupt_plugin(self) -> None:
+        """Out of a signal handler: raise in the plugin's function that is at work, if one is."""
+        self._plugins.interrupt()
+
     def _abort(self) -> None:
         self.quit(control.QUIT_FORCED_STEP)
 

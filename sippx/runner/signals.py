@@ -24,6 +24,9 @@ class Steered(Protocol):
     def request_screens(self) -> None:
         """Write the screens."""
 
+    def interrupt_plugin(self) -> None:
+        """Raise in the plugin's function that is at work, if one is."""
+
 
 class QuitSignals:
     """Passes signals on to a run; those that come before there is one are kept."""
@@ -31,6 +34,7 @@ class QuitSignals:
     def __init__(self) -> None:
         self._kept: list[int] = []
         self._run: Steered | None = None
+        self._n_stops = 0
 
     @property
     def are_kept(self) -> bool:
@@ -56,6 +60,9 @@ class QuitSignals:
             run.request_screens()
         else:
             run.stop()
+            self._n_stops += 1
+            if self._n_stops > 1:
+                run.interrupt_plugin()
 
 
 @contextmanager

@@ -225,6 +225,29 @@ def test_a_background_run_that_cannot_start_leaves_no_process(tmp_path: Path, wo
     wait_until(lambda: not child.exists() or "State:\tZ" in (child / "status").read_text(), "the child ends")
 
 
+def test_a_second_signal_ends_a_run_whose_plugin_does_not_return(
+    start: Start, peer: Callable[..., Peer], tmp_path: Path
+) -> None:
+    (tmp_path / "stuck.py").write_text(
+        "import pathlib, time\n"
+        "class Stuck:\n"
+        "    period_ms = 50\n"
+        "    def report(self, total, info):\n"
+        "        pathlib.Path('stuck').touch()\n"
+        "        time.sleep(1000)\n"
+        "def init(context): context.add_reporter(Stuck())\n"
+    )
+    client = start(peer(answer_like_uas).address, "-i", "127.0.0.1", "-p", free_port(), "-plugin", "stuck.py")
+    wait_until((tmp_path / "stuck").exists, "the plugin is stuck")
+    for _ in range(2):
+        client.signal(signal.SIGTERM)
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: False, "the signal is taken", 0.2)
+    ended = client.wait()
+    assert "plugin stuck.py:6: InterruptedError: ended by a signal; it is switched off" in ended.err
+    assert_final_statistics(ended)
+
+
 def test_a_signal_during_a_storm_of_calls_still_writes_everything(start: Start, tmp_path: Path) -> None:
     port = free_port()
     server = start("-sn", "uas", "-i", "127.0.0.1", "-p", port)
