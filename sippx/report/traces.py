@@ -149,7 +149,10 @@ def _make_logs(settings: TraceSettings, names: TraceNames) -> TraceLogs:
         actions=log("logs", settings.log_file, settings.log_overwrite),
         call_debug=log("calldebug", settings.calldebug_file, settings.calldebug_overwrite),
         rtts=LogFile(names.path("rtt"), head=b"Date_ms;response_time_ms;rtd_no\n"),
-        screens=log("screen", settings.screen_file, settings.screen_overwrite, lazy=True),
+        # as with SIPp, no limit and no ring: a screen file is read at its end
+        screens=LogFile(
+            names.path("screen", settings.screen_file), append=not settings.screen_overwrite, lazy=True
+        ),
     )
 
 

@@ -230,6 +230,16 @@ def test_a_late_message_to_an_ended_call_is_said_to_be_dead(
     assert rows[-1]["DeadCallMsgs(C)"] == "1"
 
 
+@pytest.mark.parametrize("limit", [("-max_log_size", 100), ("-ringbuffer_size", 100, "-ringbuffer_files", 2)])
+def test_the_screen_file_has_neither_limit_nor_ring(
+    sippx: Run, tmp_path: Path, peer: OPEN_PEER, limit: tuple[object, ...]
+) -> None:
+    ended = sippx(*common(peer(answer_like_uas), 1), "-trace_screen", *limit)
+    assert ended.code == 0, ended.text
+    (file,) = tmp_path.glob("*_screen*.log")
+    assert "Statistics Screen" in file.read_text()
+
+
 def test_the_library_writes_the_same_files(tmp_path: Path, peer: OPEN_PEER) -> None:
     from sippx import Options, run
 
