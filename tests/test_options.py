@@ -153,11 +153,16 @@ def test_an_option_that_only_sipp_has_is_refused_by_name(flag: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "nearest"),
-    [("-trace_mgs", "-trace_msg"), ("--nogso", "--no-gso"), ("-trace_rt", "-trace_rtt"), ("-max_retran", "-max_retrans")],
+    [("-trace_mgs", "-trace_msg"), ("-TRACE_ERR", "-trace_err"), ("--nogso", "--no-gso"), ("-trace_rt", "-trace_rtt"), ("-max_retran", "-max_retrans")],
 )
 def test_an_unknown_option_names_the_nearest_known_one(word: str, nearest: str) -> None:
     with pytest.raises(UsageError, match=f"unknown option '{word}'; the nearest known one is {nearest} "):
         find_option(word)
+
+
+def test_an_unknown_option_that_resembles_none_is_not_compared() -> None:
+    with pytest.raises(UsageError, match="unknown option '-zork'; 'sippx -h' lists all"):
+        find_option("-zork")
 
 
 @pytest.mark.parametrize("word", ["-", "--", "---m", "-zork", "-m5", "-M"])

@@ -157,8 +157,6 @@ def _nearest_option(name: str) -> str:
     import difflib  # only needed on the way out
 
     flags = [flag for spec in ALL_OPTIONS if not spec.is_positional for flag in spec.flags]
-    nearest = max(
-        (*flags, *REFUSED_OPTIONS),  # max takes the first of equals: one that is built
-        key=lambda flag: difflib.SequenceMatcher(None, name, flag.lstrip("-")).ratio(),
-    )
-    return f"the nearest known one is {nearest} ('sippx -h' lists all)"
+    names = {flag.lstrip("-").lower(): flag for flag in (*REFUSED_OPTIONS, *flags)}
+    near = difflib.get_close_matches(name.lower(), names, n=1)
+    return f"the nearest known one is {names[near[0]]} ('sippx -h' lists all)" if near else "'sippx -h' lists all"

@@ -31,6 +31,7 @@ class TraceSettings:
     trace_error_codes: bool = False
     trace_logs: bool = False
     trace_calldebug: bool = False
+    trace_screen: bool = False
     trace_counts: bool = False
     trace_rtt: bool = False
     trace_stat: bool = False
@@ -104,6 +105,7 @@ def open_traces(
         (logs.messages, settings.trace_msg), (logs.short_messages, settings.trace_shortmsg),
         (logs.errors, settings.trace_err), (logs.actions, settings.trace_logs),
         (logs.call_debug, settings.trace_calldebug), (logs.rtts, settings.trace_rtt),
+        (logs.screens, settings.trace_screen),
     )  # fmt: skip
     for log, is_wanted in wanted:
         if is_wanted and log is not None:
@@ -151,7 +153,8 @@ def _make_logs(settings: TraceSettings, names: TraceNames) -> TraceLogs:
         rtts=LogFile(names.path("rtt"), head=b"Date_ms;response_time_ms;rtd_no\n"),
         # as with SIPp, no limit and no ring: a screen file is read at its end
         screens=LogFile(
-            names.path("screen", settings.screen_file), append=not settings.screen_overwrite, lazy=True
+            names.path("screen", settings.screen_file), append=not settings.screen_overwrite,
+            lazy=not settings.trace_screen,
         ),
     )
 

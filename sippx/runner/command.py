@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import IO
 
 from sippx import control
-from sippx.errors import EXIT_FATAL, RunError
+from sippx.errors import EXIT_FATAL, EXIT_OK, RunError
 from sippx.options import Options
 from sippx.plugins import Plugins
 from sippx.report.terminal import open_display
@@ -60,6 +60,8 @@ def run_command(
     exit_code, reason = verdict(result, options, runner.last_error)
     if exit_code == EXIT_FATAL:
         raise RunError(reason)
+    if exit_code == EXIT_OK and runner.results_are_lost:
+        raise RunError("the results could not be written")
     return exit_code
 
 

@@ -388,6 +388,11 @@ class Runner:
         """Text of the last warning or error, "" without one."""
         return self._tracer.last_error
 
+    @property
+    def results_are_lost(self) -> bool:
+        """True where a result file (--json, --junit, --html) could not be written."""
+        return bool(self._results.notes)
+
     def closing_lines(self) -> list[str]:
         """What the command says on stderr after the run: the last error, incomplete files, fallbacks."""
         notes = self._tracer.notes + self._reporters.notes + self._results.lines() + self._plugins.notes

@@ -128,9 +128,9 @@ def test_file_that_cannot_be_created_is_said_before_the_run(sippx: Run) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_full_disk_is_a_note_and_no_failure(sippx: Run, peer: OpenPeer, tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_written_is_no_success(sippx: Run, peer: OpenPeer, tmp_path: Path) -> None:
     ended = sippx(*words(peer(answer_like_uas), 3), "--json", "/dev/full", "--junit", "r.xml")
-    assert ended.code == 0, ended.text
+    assert ended.code == 255, ended.text
     assert "cannot write '/dev/full': No space left on device" in ended.err
     assert (tmp_path / "r.xml").exists()
 
