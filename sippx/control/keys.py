@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
@@ -99,8 +100,13 @@ class KeyReader:
 
     def _owns_terminal(self) -> bool:
         """True in the terminal's foreground, where cbreak mode is set the first time."""
-        if os.tcgetpgrp(self._descriptor) != os.getpgrp():
-            return False
+        try:
+            if os.tcgetpgrp(self._descriptor) != os.getpgrp():
+                return False
+        except OSError as error:
+            # another process's terminal: no job control stops who reads it
+            if error.errno != errno.ENOTTY:
+                raise
         if self._saved_settings is None:
             self._saved_settings = termios.tcgetattr(self._descriptor)
             tty.setcbreak(self._descriptor, termios.TCSANOW)

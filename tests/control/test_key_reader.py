@@ -153,6 +153,15 @@ def test_a_key_counts_without_the_enter_key_on_a_terminal(terminal: tuple[int, i
         assert keys.poll() == [TogglePause()]
 
 
+def test_keys_are_read_from_a_terminal_that_controls_another_process(terminal: tuple[int, int]) -> None:
+    user, program = terminal
+    with KeyReader(descriptor=program) as keys:
+        os.write(user, b"p")
+        select.select([program], [], [], 2)
+        assert keys.poll() == [TogglePause()]
+    assert is_canonical(program)
+
+
 @pytest.mark.usefixtures("in_foreground")
 def test_the_terminal_gets_its_settings_back_after_an_error(terminal: tuple[int, int]) -> None:
     before = termios.tcgetattr(terminal[1])
