@@ -74,7 +74,11 @@ def compile_both(
             )
         # they take no line of a file, so that those of the test's calls are in order
         side = replace(side, injection_names=())
-    return Program(compile_scenario(main, bindings, global_names=global_names)), Program(side)
+    try:
+        return Program(compile_scenario(main, bindings, global_names=global_names)), Program(side)
+    except ValueError as error:
+        # each by itself was checked by the loader: what is too much are the global variables of both
+        raise UsageError(f"{main.file} and {other.file} do not fit one engine: {error}") from None
 
 
 def _reads_files(spec: ProgramSpec) -> bool:

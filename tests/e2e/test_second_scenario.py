@@ -172,3 +172,15 @@ def test_the_behaviour_cseq_is_switched_on_by_its_name(tmp_path: Path) -> None:
         peer.send(request("ACK", "c@c", cseq=8), port)
         assert command.wait().code == 1
     assert "ACK CSeq value does NOT match value of related INVITE CSeq" in (tmp_path / "e.log").read_text()
+
+
+def test_more_variables_than_one_engine_has_are_refused(tmp_path: Path) -> None:
+    def declared(letter: str) -> str:
+        names = ",".join(f"{letter}{n}" for n in range(1200))
+        return f'<Global variables="{names}"/><Reference variables="{names}"/>\n'
+
+    write(tmp_path, "caller.xml", declared("a") + ASKER)
+    write(tmp_path, "callee.xml", declared("b") + CALLEE)
+    ended = run_sippx(tmp_path, f"{HERE}:9", "-sf", "caller.xml", "-rxsf", "callee.xml", "-i", HERE, "-m", 1)
+    assert ended.code == 1, ended.text
+    assert "caller.xml and callee.xml do not fit one engine: 2400 variables, at most 2000" in ended.err
