@@ -13,7 +13,6 @@ cdef enum:
     LOG_DATA_CAP = 65536         # bytes of a record's data that an entry holds
     STAMP_PART_CAP = 48
     RTD_NAMES_CAP = 64           # as many durations as a call can have
-    TRACE_SIDE_BIT = 0x100       # in a record's kind: it is about the second scenario's calls
 
 # What format_records stopped at.
 cdef enum Stop:

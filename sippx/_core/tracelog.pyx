@@ -175,14 +175,14 @@ cdef void put_rtt(trace_log_t* log, ring_t* ring, const record_t* h) noexcept no
 
 cdef void format_record(trace_log_t* log, ring_t* ring, const record_t* h) noexcept nogil:
     """The entries of one record in the logs that want it."""
-    cdef uint32_t kind = h.kind & ~<uint32_t> TRACE_SIDE_BIT
+    cdef uint32_t kind = h.kind & ~<uint32_t> TRACE_OF_SIDE
     if likely(kind == TRACE_SENT or kind == TRACE_RECEIVED):
         if log.messages.wanted:
             put_message(log, ring, h, kind == TRACE_SENT)
         if log.shorts.wanted:
             put_short(log, ring, h, kind == TRACE_SENT)
     elif kind == TRACE_RTT:
-        if log.rtts.wanted and not h.kind & TRACE_SIDE_BIT:
+        if log.rtts.wanted and not h.kind & TRACE_OF_SIDE:
             put_rtt(log, ring, h)
     elif log.messages.wanted:
         if kind == TRACE_UNEXPECTED or kind == TRACE_DEAD_CALL:
@@ -210,7 +210,7 @@ cdef Stop format_records(trace_log_t* log, ring_t* ring, record_t* h) noexcept n
                 log.wanted_second = second
                 return STOP_SECOND
             format_record(log, ring, h)
-        if unlikely(log.record_mask >> (h.kind & ~<uint32_t> TRACE_SIDE_BIT & 63) & 1):
+        if unlikely(log.record_mask >> (h.kind & ~<uint32_t> TRACE_OF_SIDE & 63) & 1):
             log.is_formatted = True
             return STOP_RECORD
         ring_drop(ring, h)

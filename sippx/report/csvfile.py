@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import IO
 
@@ -9,7 +10,7 @@ from sippx.report.flow import RunInfo
 from sippx.report.snapshot import Snapshot
 
 
-class CsvFile:
+class CsvFile(ABC):
     """A Reporter that writes lines. A write that fails ends the file, never the run: see `failure`."""
 
     def __init__(self, path: Path, period_ms: int) -> None:
@@ -28,9 +29,9 @@ class CsvFile:
         """The first row."""
         self.report(total, info)
 
+    @abstractmethod
     def report(self, total: Snapshot, info: RunInfo) -> None:
         """Write a row."""
-        raise NotImplementedError
 
     def end(self, total: Snapshot, info: RunInfo) -> None:
         """The last row, twice, as SIPp writes it: at the end of its loop and of its process."""

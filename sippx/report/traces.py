@@ -98,8 +98,6 @@ def open_traces(
     Raises UsageError for a log that cannot be created (SIPp opens these while it deals with its command line)
     and StartError for a statistics file.
     """
-    if settings.max_log_size_bytes and (settings.ringbuffer_size_bytes or settings.ringbuffer_files):
-        raise UsageError("-max_log_size and the options -ringbuffer_size and -ringbuffer_files exclude each other")
     logs = _make_logs(settings, names)
     wanted = (
         (logs.messages, settings.trace_msg), (logs.short_messages, settings.trace_shortmsg),

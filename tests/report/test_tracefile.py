@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from sippx._core.codes import Complaint, Method, TraceKind
+from sippx._core.codes import Complaint, Method, TraceFlag, TraceKind
 from sippx.report.calldebug import CALL_DEBUG_KINDS
 from sippx.report.flow import FlowStep
 from sippx.report.stamps import Stamps
@@ -136,6 +136,10 @@ def test_utf8_text_stays_readable() -> None:
 )
 def test_default_names_are_sipps(what: str, name: str) -> None:
     assert trace_file_name("uac", 42, what) == name
+
+
+def test_the_bit_of_the_second_scenario_is_the_engines() -> None:
+    assert SIDE_BIT == TraceFlag.TRACE_OF_SIDE
 
 
 def test_records_of_the_second_scenario_are_told_with_its_steps() -> None:
