@@ -13,6 +13,7 @@ cdef enum:
     N_HASHES
     HASH_MAX_BYTES = 32          # the longest of their results
     HASH_PENDING_BYTES = 256
+    SHA1_BYTES = 20
 
 # Contexts of one owner, made once. Input of a hash is gathered in `pending`: a call of libcrypto costs more
 # than the copy. (libcrypto 3 itself may still allocate its state of about 100 bytes at the start of a hash.)
@@ -49,6 +50,9 @@ cdef inline uint32_t hash_bytes_of(int hash) noexcept nogil:
 # The bytes that HMAC pads its key to.
 cdef inline uint32_t hash_block_bytes_of(int hash) noexcept nogil:
     return 128 if hash == HASH_SHA512_256 else 64
+
+# SHA-1 of n bytes at once, without a crypto_t; libcrypto allocates its state. For a handshake, not for messages.
+cdef bint sha1(const void* data, uint32_t n, uint8_t* out) noexcept nogil
 
 # The key holds until the next aes128_key. 16 bytes each; block and out may be the same. False: libcrypto failed
 # or has no AES.

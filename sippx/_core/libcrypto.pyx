@@ -11,6 +11,8 @@ ctypedef void* (*fetch_fn)(void* library, const char* name, const char* properti
 ctypedef int (*digest_init_fn)(void* ctx, const void* md, void* engine) noexcept nogil
 ctypedef int (*digest_update_fn)(void* ctx, const void* data, size_t n) noexcept nogil
 ctypedef int (*digest_final_fn)(void* ctx, uint8_t* out, unsigned int* n) noexcept nogil
+ctypedef int (*digest_fn)(const void* data, size_t n, uint8_t* out, unsigned int* n_out, const void* md,
+                          void* engine) noexcept nogil
 ctypedef int (*encrypt_init_fn)(void* ctx, const void* cipher, void* engine, const uint8_t* key,
                                 const uint8_t* iv) noexcept nogil
 ctypedef int (*encrypt_update_fn)(void* ctx, uint8_t* out, int* n_out, const uint8_t* data, int n) noexcept nogil
@@ -23,6 +25,7 @@ cdef struct library_t:
     digest_init_fn digest_init
     digest_update_fn digest_update
     digest_final_fn digest_final
+    digest_fn digest
     new_fn cipher_ctx_new
     free_fn cipher_ctx_free
     encrypt_init_fn encrypt_init
@@ -30,6 +33,7 @@ cdef struct library_t:
     set_padding_fn set_padding
     clear_error_fn clear_error
     void* md[N_HASHES]           # EVP_MD; NULL: not offered
+    void* sha1                   # EVP_MD; NULL: not offered
     void* aes128                 # EVP_CIPHER; NULL: not offered
     bint is_loaded
 
@@ -39,20 +43,20 @@ cdef library_t LIBRARY
 
 cdef str missing_symbol(void* handle, library_t* found):
     """Fills the functions; the name of the first that is not there, None where all are."""
-    cdef void** slots[11]
+    cdef void** slots[12]
     cdef int i
     slots[:] = [
         <void**> &found.md_ctx_new, <void**> &found.md_ctx_free, <void**> &found.digest_init,
         <void**> &found.digest_update, <void**> &found.digest_final, <void**> &found.cipher_ctx_new,
         <void**> &found.cipher_ctx_free, <void**> &found.encrypt_init, <void**> &found.encrypt_update,
-        <void**> &found.set_padding, <void**> &found.clear_error,
+        <void**> &found.set_padding, <void**> &found.clear_error, <void**> &found.digest,
     ]
     names = [
         b"EVP_MD_CTX_new", b"EVP_MD_CTX_free", b"EVP_DigestInit_ex", b"EVP_DigestUpdate", b"EVP_DigestFinal_ex",
         b"EVP_CIPHER_CTX_new", b"EVP_CIPHER_CTX_free", b"EVP_EncryptInit_ex", b"EVP_EncryptUpdate",
-        b"EVP_CIPHER_CTX_set_padding", b"ERR_clear_error",
+        b"EVP_CIPHER_CTX_set_padding", b"ERR_clear_error", b"EVP_Digest",
     ]
-    for i in range(11):
+    for i in range(12):
         slots[i][0] = dlsym(handle, names[i])
         if slots[i][0] == NULL:
             return names[i].decode()
@@ -77,6 +81,7 @@ cdef str load_from(void* handle, library_t* found):
     found.md[HASH_MD5] = algorithm_of(handle, "EVP_MD_fetch", "MD5", "EVP_md5")
     found.md[HASH_SHA256] = algorithm_of(handle, "EVP_MD_fetch", "SHA256", "EVP_sha256")
     found.md[HASH_SHA512_256] = algorithm_of(handle, "EVP_MD_fetch", "SHA512-256", "EVP_sha512_256")
+    found.sha1 = algorithm_of(handle, "EVP_MD_fetch", "SHA1", "EVP_sha1")
     found.aes128 = algorithm_of(handle, "EVP_CIPHER_fetch", "AES-128-ECB", "EVP_aes_128_ecb")
     # a refused algorithm leaves an error that Python's own ssl module would find
     found.clear_error()
@@ -181,6 +186,12 @@ cdef uint32_t hash_end(crypto_t* c, uint8_t* out) noexcept nogil:
     return n
 
 
+cdef bint sha1(const void* data, uint32_t n, uint8_t* out) noexcept nogil:
+    cdef unsigned int n_out = 0
+    return (LIBRARY.sha1 != NULL and LIBRARY.digest(data, n, out, &n_out, LIBRARY.sha1, NULL) == 1
+            and n_out == SHA1_BYTES)
+
+
 cdef bint aes128_key(crypto_t* c, const uint8_t* key) noexcept nogil:
     return (LIBRARY.aes128 != NULL and LIBRARY.encrypt_init(c.cipher_ctx, LIBRARY.aes128, NULL, key, NULL) == 1
             and LIBRARY.set_padding(c.cipher_ctx, 0) == 1)
@@ -221,3 +232,12 @@ def hash_in_pieces(int hash, list pieces not None):
     finally:
         crypto_close(&c)
     return (<char*> out)[:n] if n else None
+
+
+def sha1_of(bytes data not None):
+    """The SHA-1 of data; None where libcrypto does not offer it."""
+    cdef uint8_t[SHA1_BYTES] out
+    error = libcrypto_load()
+    if error is not None:
+        raise RuntimeError(error)
+    return (<char*> out)[:SHA1_BYTES] if sha1(<const char*> data, <uint32_t> len(data), out) else None

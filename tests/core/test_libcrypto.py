@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sippx._core.libcrypto import hash_in_pieces, load_error
+from sippx._core.libcrypto import hash_in_pieces, load_error, sha1_of
 
 HASHES = ("md5", "sha256", "sha512_256")
 """In the order of HASH_MD5, HASH_SHA256, HASH_SHA512_256."""
@@ -49,3 +49,8 @@ def test_a_hash_is_right_where_pieces_meet_the_gathering_buffers_end(sizes: tupl
 def test_a_hash_that_is_not_offered_has_no_result() -> None:
     assert hash_in_pieces(3, [b"x"]) is None
     assert hash_in_pieces(-1, [b"x"]) is None
+
+
+@given(data=st.binary(max_size=300))
+def test_sha1_is_that_of_the_whole(data: bytes) -> None:
+    assert sha1_of(data) == hashlib.sha1(data).digest()
