@@ -16,6 +16,7 @@ CORE_LEVELS = [
     {
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
         "libcrypto", "milenage", "challenge", "digest", "variables", "sample", "tracelog",
+        "stream",
     },
     # L2
     {"program", "calls"},

@@ -5,6 +5,7 @@ A target is deterministic and leaves nothing behind, so that an input file is al
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from sippx._core.engine import Engine
 from sippx._core.injection import Injection, InjectionState
 from sippx._core.parser import ParsedMessage, parse_again
 from sippx._core.program import Program
+from sippx._core.stream import Framer
 from sippx.errors import ScenarioError
 from sippx.injection import InjectionTable, Order, parse_injection
 from sippx.report.snapshot import Layout, Snapshot
@@ -29,6 +31,7 @@ if str(TESTS) not in sys.path:
 
 from reference import injection as slow_injection  # noqa: E402
 from reference import parse as slow  # noqa: E402
+from reference import stream as slow_stream  # noqa: E402
 
 LOOPBACK = b"\x7f\x00\x00\x01"
 PEER = (2, LOOPBACK, 5062)
@@ -267,10 +270,41 @@ def _serve_alike(state: InjectionState, twin: slow_injection.SlowInjection, tabl
                 assert state.lookup(expected) == twin.lookup(expected)
 
 
+# --------------------------------------------------------------------------- byte streams
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    """The bytes behind the first, in reads of a few at a time; the first tells how many, 0: all at once."""
+    rng = random.Random(data[0])
+    at = 1
+    while at < len(data):
+        n_bytes = rng.randint(1, data[0]) if data[0] else len(data)
+        yield data[at : at + n_bytes]
+        at += n_bytes
+
+
+def frame_one(data: bytes) -> None:
+    """However a stream is cut into reads, and whatever was looked at before is forgotten, it is framed as by the twin."""
+    if not data:
+        return
+    expected = slow_stream.frames(data[1:])
+    for forgets in (False, True):
+        framer, items = Framer(forgets=forgets), []
+        for piece in _pieces(data):
+            items += framer.feed(piece)
+            if items and not items[-1][1]:
+                break
+        assert [(name, len(part)) for name, part in items] == [(name, len(part)) for name, part in expected]
+        assert forgets or items == expected
+
+
 _MESSAGE_WORDS = (
     b"\r\n", b"\r\n\r\n", b"\n", b"\r\n ", b"SIP/2.0", b" SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n", b"INVITE ", b"ACK ",
     b"BYE ", b"CANCEL ", b"Via: ", b"v:", b"From: ", b"To: ", b";tag=", b"Call-ID: ", b"i: ", b"CSeq: ", b"1 INVITE",
     b"Content-Length: 0", b"<sip:a@b>", b'"', b"\\", b"///", b"1-0@127.0.0.1", b"\x1a", b"\x00",
+)  # fmt: skip
+_STREAM_WORDS = (
+    *_MESSAGE_WORDS, b"Content-Length:", b"content-length : ", b"l:", b"L: 3\r\n", b" 1", b"65535", b"-", b"Content-Language: x\r\n",
 )  # fmt: skip
 _XML_WORDS = (
     b"<send>", b"</send>", b"<![CDATA[", b"]]>", b"<recv request='INVITE'/>", b"<recv response='200'/>",
@@ -300,5 +334,6 @@ TARGETS = {
         Target("program", verify_one, (b"\x00", b"\x01", b"\x02", b"\xff", b"\x7f\xff"), 1000),
         Target("engine", converse_one, _MESSAGE_WORDS, 1000),
         Target("csv", inject_one, _CSV_WORDS, 600),
+        Target("stream", frame_one, _STREAM_WORDS, 1500),
     )
 }
