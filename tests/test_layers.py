@@ -16,7 +16,7 @@ CORE_LEVELS = [
     {
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
         "libcrypto", "milenage", "challenge", "digest", "variables", "sample", "tracelog",
-        "stream",
+        "stream", "websocket", "upgrade",
     },
     # L2
     {"program", "calls"},
@@ -37,7 +37,7 @@ LEVEL = {module: level for level, modules in enumerate(CORE_LEVELS) for module i
 PEERS = {
     ("udp", "outbox"), ("template", "parser"), ("regex", "pattern"), ("milenage", "libcrypto"),
     ("challenge", "libcrypto"), ("digest", "libcrypto"), ("digest", "milenage"), ("digest", "challenge"),
-    ("variables", "blocks"), ("tracelog", "ring"),
+    ("variables", "blocks"), ("tracelog", "ring"), ("upgrade", "libcrypto"),
 }  # fmt: skip
 """L1 modules that may use another one."""
 

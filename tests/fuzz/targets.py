@@ -20,6 +20,8 @@ from sippx._core.injection import Injection, InjectionState
 from sippx._core.parser import ParsedMessage, parse_again
 from sippx._core.program import Program
 from sippx._core.stream import Framer
+from sippx._core.upgrade import Handshake
+from sippx._core.websocket import Endpoint
 from sippx.errors import ScenarioError
 from sippx.injection import InjectionTable, Order, parse_injection
 from sippx.report.snapshot import Layout, Snapshot
@@ -32,6 +34,7 @@ if str(TESTS) not in sys.path:
 from reference import injection as slow_injection  # noqa: E402
 from reference import parse as slow  # noqa: E402
 from reference import stream as slow_stream  # noqa: E402
+from reference import websocket as slow_websocket  # noqa: E402
 
 LOOPBACK = b"\x7f\x00\x00\x01"
 PEER = (2, LOOPBACK, 5062)
@@ -298,6 +301,52 @@ def frame_one(data: bytes) -> None:
         assert forgets or items == expected
 
 
+def receive_one(data: bytes) -> None:
+    """WebSocket frames in any reads are taken as by the twin. The second byte tells for which side."""
+    if len(data) < 2:
+        return
+    is_client = bool(data[1] & 1)
+    expected = slow_websocket.receive(data[2:], is_client=is_client)
+    endpoint, items = Endpoint(is_client=is_client), []
+    for piece in _pieces(data[:1] + data[2:]):
+        items += endpoint.feed(piece)
+        assert endpoint.n_held <= len(data)
+        if items and items[-1][0] not in ("message", "ping", "pong"):
+            break
+    assert items == expected
+
+
+def upgrade_one(data: bytes) -> None:
+    """A WebSocket request, or the answer to one, is taken as by the twin; every result has an answer."""
+    if not data:
+        return
+    request = stock_upgrade()
+    key = request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
+    client, server = Handshake(is_client=True), Handshake()
+    client.request(b"127.0.0.1:8080")
+    for side, twin in (
+        (server, slow_websocket.read_request(data[1:])),
+        (client, slow_websocket.read_response(data[1:], key)),
+    ):
+        result, seen = "more", 0
+        for piece in _pieces(data):
+            seen += len(piece)
+            result = side.feed(piece)
+            if result != "more":
+                break
+        assert result == twin[0], (result, twin)
+        assert result == "more" or side.rest + data[1 + seen :] == twin[1]
+    assert server.answer().startswith(b"HTTP/1.1 ")
+
+
+@cache
+def stock_upgrade() -> bytes:
+    """The request of a client with the first seed."""
+    request = Handshake(is_client=True).request(b"127.0.0.1:8080")
+    assert request is not None
+    return request
+
+
 _MESSAGE_WORDS = (
     b"\r\n", b"\r\n\r\n", b"\n", b"\r\n ", b"SIP/2.0", b" SIP/2.0\r\n", b"SIP/2.0 200 OK\r\n", b"INVITE ", b"ACK ",
     b"BYE ", b"CANCEL ", b"Via: ", b"v:", b"From: ", b"To: ", b";tag=", b"Call-ID: ", b"i: ", b"CSeq: ", b"1 INVITE",
@@ -305,6 +354,15 @@ _MESSAGE_WORDS = (
 )  # fmt: skip
 _STREAM_WORDS = (
     *_MESSAGE_WORDS, b"Content-Length:", b"content-length : ", b"l:", b"L: 3\r\n", b" 1", b"65535", b"-", b"Content-Language: x\r\n",
+)  # fmt: skip
+_FRAME_WORDS = (
+    *(bytes([first, second]) for first in (0x00, 0x01, 0x80, 0x81, 0x82, 0x88, 0x89, 0x8A) for second in (0, 2, 0x80, 0x82)),
+    b"\x82\x7e\x00\x80", b"\x82\xfe\x00\x80abcd", b"\x81\xff", b"\x03\xe8", b"\x00\x00\x00\x00", b"\xc3\xa4", b"\xed\xa0\x80", b"\xff",
+)  # fmt: skip
+_UPGRADE_WORDS = (
+    b"\r\n", b"\n", b"\r\n\r\n", b":", b",", b" ", b"\t", b"\r", b"GET ", b" HTTP/1.1", b"HTTP/1.1 101", b"Host: a\r\n", b"Upgrade: websocket\r\n",
+    b"Connection: Upgrade\r\n", b"Sec-WebSocket-Key: ", b"Sec-WebSocket-Accept: ", b"Sec-WebSocket-Protocol: sip\r\n",
+    b"Sec-WebSocket-Version: 13\r\n", b"Sec-WebSocket-Extensions: x\r\n", b"sip", b"=", b"dGhlIHNhbXBsZSBub25jZQ==",
 )  # fmt: skip
 _XML_WORDS = (
     b"<send>", b"</send>", b"<![CDATA[", b"]]>", b"<recv request='INVITE'/>", b"<recv response='200'/>",
@@ -335,5 +393,7 @@ TARGETS = {
         Target("engine", converse_one, _MESSAGE_WORDS, 1000),
         Target("csv", inject_one, _CSV_WORDS, 600),
         Target("stream", frame_one, _STREAM_WORDS, 1500),
+        Target("websocket", receive_one, _FRAME_WORDS, 1500),
+        Target("upgrade", upgrade_one, _UPGRADE_WORDS, 1500),
     )
 }
