@@ -14,6 +14,7 @@ import bench_digest
 import bench_parser
 import bench_regex
 import bench_stats
+import bench_stream
 import bench_template
 import bench_wheel
 from timing import print_tables
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "stats": bench_stats,
     "regex": bench_regex,
     "digest": bench_digest,
+    "stream": bench_stream,
 }
 
 
