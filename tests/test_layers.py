@@ -17,6 +17,7 @@ CORE_LEVELS = [
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
         "libcrypto", "milenage", "challenge", "digest", "variables", "sample", "tracelog",
         "stream", "websocket", "upgrade",
+        "libssl",
     },
     # L2
     {"program", "calls"},

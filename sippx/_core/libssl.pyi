@@ -1,0 +1,6 @@
+"""Typed view of libssl.pyx: the libssl found at run time, as tests see it."""
+
+FUNCTIONS: tuple[str, ...]
+
+def load_error(names: list[str] | None = None) -> str | None: ...
+def library_version() -> str: ...
