@@ -16,8 +16,7 @@ CORE_LEVELS = [
     {
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
         "libcrypto", "milenage", "challenge", "digest", "variables", "sample", "tracelog",
-        "stream", "websocket", "upgrade",
-        "libssl",
+        "stream", "websocket", "upgrade", "libssl", "tlscontext", "tls",
     },
     # L2
     {"program", "calls"},
@@ -39,6 +38,7 @@ PEERS = {
     ("udp", "outbox"), ("template", "parser"), ("regex", "pattern"), ("milenage", "libcrypto"),
     ("challenge", "libcrypto"), ("digest", "libcrypto"), ("digest", "milenage"), ("digest", "challenge"),
     ("variables", "blocks"), ("tracelog", "ring"), ("upgrade", "libcrypto"),
+    ("tlscontext", "libssl"), ("tls", "libssl"), ("tls", "tlscontext"),
 }  # fmt: skip
 """L1 modules that may use another one."""
 
