@@ -16,6 +16,7 @@ import bench_regex
 import bench_stats
 import bench_stream
 import bench_template
+import bench_tls
 import bench_wheel
 from timing import print_tables
 
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "regex": bench_regex,
     "digest": bench_digest,
     "stream": bench_stream,
+    "tls": bench_tls,
 }
 
 
