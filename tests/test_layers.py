@@ -19,7 +19,7 @@ CORE_LEVELS = [
         "stream", "websocket", "upgrade", "libssl", "tlscontext", "tls",
     },
     # L2
-    {"program", "calls"},
+    {"program", "calls", "connections"},
     {"runtime"},
     {"expand"},
     {"actions", "dialog"},

@@ -11,7 +11,7 @@ import numpy
 
 from sippx._core import codes
 
-from sippx._core.address cimport address_t
+from sippx._core.address cimport address_set_scope, address_t
 from sippx._core.bits cimport BYTES_READABLE_PAST_END
 from sippx._core.calls cimport *
 from sippx._core.clock cimport monotonic_ns
@@ -61,9 +61,11 @@ cdef address_t make_address(where) except *:
         raise ValueError("an address is 4 bytes of AF_INET or 16 of AF_INET6")
     if not 0 <= port <= 65535:
         raise ValueError(f"port {port} out of 0..65535")
-    a.family = <uint16_t> family
+    if not 0 <= scope_id < 1 << 24:
+        raise ValueError(f"zone {scope_id} out of 0..2**24-1")
+    a.family = <uint8_t> family
     a.port = <uint16_t> ((port & 0xFF) << 8 | port >> 8)
-    a.scope_id = scope_id
+    address_set_scope(&a, scope_id)
     memcpy(a.ip, <const char*> ip, len(ip))
     return a
 

@@ -371,7 +371,7 @@ cdef class UdpBatch:
         cdef int32_t group = -1, at
         cdef bytes data
         memset(&a, 0, sizeof(a))
-        a.family = <uint16_t> family
+        a.family = <uint8_t> family
         a.port = <uint16_t> (((port & 0xFF) << 8) | (port >> 8))
         memcpy(a.ip, PyBytes_AS_STRING(ip), len(ip))
         for data in datagrams:
