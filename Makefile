@@ -8,7 +8,7 @@ ASAN_DIR := build/asan
 SOURCES := setup.py pyproject.toml $(wildcard sippx/_core/*.pyx sippx/_core/*.pxd)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test lint asan fuzz bench bench-micro docs wheel clean
+.PHONY: all demo test sctp-test lint asan fuzz bench bench-micro docs wheel clean
 
 all: $(STAMP)
 
@@ -26,6 +26,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# tests/sctp in a virtual machine, for kernels without SCTP; WORDS are pytest's. Says what is missing and passes without qemu.
+sctp-test: $(STAMP)
+	$(BIN)/python tests/sctp/machine.py $(WORDS)
 
 $(LINT_STAMP): $(STAMP)
 	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["lint"], sep="\n")' \

@@ -21,17 +21,15 @@ from sippx.scenario.language import (  # noqa: E402
     ATTRIBUTES,
     ELEMENT_DIFFERENCES,
     ELEMENTS,
-    NEEDS_TWIN,
     ROOT,
     STEPS,
 )
-from sippx.scenario.model import RecvCmdStep, Scenario, SendCmdStep  # noqa: E402
+from sippx.scenario.model import Scenario  # noqa: E402
 from sippx.scenario.pauses import DISTRIBUTIONS  # noqa: E402
 
 BEGIN = "<!-- begin of the part that docs/generate_compatibility.py writes -->\n"
 END = "<!-- end of that part -->\n"
 
-_TWIN = "read and checked; a run is refused: it needs a twin"
 _MEDIA = "read and checked; a run is refused: it needs media"
 
 
@@ -68,8 +66,7 @@ def _sections() -> Iterator[str]:
 def _elements() -> Iterator[tuple[str, ...]]:
     yield f"`{ROOT}`", "the root element", "runs", ""
     for spec in ELEMENTS.values():
-        state = _TWIN if spec.name in NEEDS_TWIN else "runs"
-        yield f"`{spec.name}`", spec.meaning, state, ELEMENT_DIFFERENCES.get(spec.name, "")
+        yield f"`{spec.name}`", spec.meaning, "runs", ELEMENT_DIFFERENCES.get(spec.name, "")
 
 
 def _attributes() -> Iterator[tuple[str, ...]]:
@@ -96,10 +93,7 @@ def _keyword(spec: KeywordSpec) -> tuple[str, ...]:
 
 
 def _builtin_state(name: str) -> str:
-    scenario = Scenario.builtin(name)
-    if scenario.media_uses:
-        return _MEDIA
-    return _TWIN if any(isinstance(step, SendCmdStep | RecvCmdStep) for step in scenario.steps) else "runs"
+    return _MEDIA if Scenario.builtin(name).media_uses else "runs"
 
 
 def _code(names: Iterable[str]) -> str:

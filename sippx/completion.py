@@ -11,14 +11,17 @@ from sippx import option_types
 from sippx.command_line import SHELLS, VERBS
 from sippx.options import ALL_OPTIONS, OptionSpec
 from sippx.scenario.builtin import builtin_names
+from sippx.transports import MODES
 
 _DESCRIPTION_CHARS = 70
 
 _CHOICES: tuple[tuple[option_types.ValueType, tuple[str, ...]], ...] = (
     (option_types.BOOL, ("true", "false")),
-    (option_types.TRANSPORT, ("u1",)),
+    (option_types.TRANSPORT, tuple(MODES)),
+    (option_types.TLS_VERSION, option_types.TLS_VERSIONS),
     (option_types.BEHAVIORS, ("all", "none", *option_types.ALL_BEHAVIORS)),
     (option_types.CALL_ID_TYPE, option_types.CALL_ID_TYPES),
+    (option_types.DNS_MODE, option_types.DNS_MODES),
     (option_types.RETRANSMISSION_CHECK, ("full", "loose")),
 )
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sippx.transports import COMPRESSED_MODES, MODES
+
 INT32_MAX = 2**31 - 1
 TIME_MAX_MS = 2**53
 """Largest time: the integers up to here are exact as float, which is what `strtod` computes in."""
@@ -27,7 +29,14 @@ _CALL_ID_TYPE_ALIASES = {
     "random-hex": "random", "time": "timestamp",
 }  # fmt: skip
 
+DNS_MODES = ("first", "all", "srv")
+
 TDM_CIRCUITS_MAX = 1024
+
+TLS_VERSIONS = ("1.0", "1.1", "1.2", "1.3")
+
+TARGET_MAX_CHARS = 500
+"""Longest path of a WebSocket."""
 
 _TDM_MAP = re.compile(r"\{(\d+)-(\d+)\}\{(\d+)\}\{(\d+)-(\d+)\}\{(\d+)-(\d+)\}")
 _INTEGER = re.compile(r"[ \t\n\v\f\r]*([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*)")
@@ -39,7 +48,6 @@ _NO_NUMBER = r"[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN](?:\([0-9A-Za-z
 _FLOAT = re.compile(rf"[ \t\n\v\f\r]*([+-]?)({_NUMBER}|{_NO_NUMBER})")
 _TIME = re.compile(rf"(?=[0-9])({_NUMBER})(ms|s|m|h)?")
 _MS_OF_UNIT = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
-_OTHER_TRANSPORTS = {"un", "ui", "t1", "tn", "l1", "ln", "s1", "sn", "c1", "cn"}
 
 
 def parse_integer(text: str) -> int:
@@ -98,12 +106,39 @@ def parse_bool(text: str) -> bool:
 
 
 def parse_transport(text: str) -> str:
-    """The transport mode of -t; only u1 (UDP, one socket) is built."""
-    if text == "u1":
+    """The transport mode of -t: a name of `sippx.transports.MODES`."""
+    if text in MODES:
         return text
-    if text in _OTHER_TRANSPORTS:
-        raise ValueError("is a SIPp transport mode that this version of sippx does not support yet; use u1")
-    raise ValueError("is not a transport mode; use u1 (UDP, one socket)")
+    if text in COMPRESSED_MODES:
+        raise ValueError(
+            "is compressed UDP, which needs a plugin of SIPp's own that this version of sippx does not have"
+        )
+    raise ValueError(f"is not a transport mode; use {', '.join(MODES)} ('sippx -h t' says what they are)")
+
+
+def parse_tls_version(text: str) -> str | None:
+    """1.0, 1.1, 1.2 or 1.3, as SIPp a number; None for 0, which leaves the choice to both sides."""
+    try:
+        number = parse_float(text)
+    except ValueError:
+        number = -1.0
+    if number == 0:
+        return None
+    name = f"{number:g}" if number != 1 else "1.0"
+    if name not in TLS_VERSIONS:
+        raise ValueError(f"is not a version of TLS; use {', '.join(TLS_VERSIONS)}")
+    return name
+
+
+def parse_target(text: str) -> str:
+    """The target of an HTTP request (RFC 9112 3.2.1): a path, and a query where it has one."""
+    if not text.startswith("/"):
+        raise ValueError("is not a path: it has to begin with '/'")
+    if len(text) > TARGET_MAX_CHARS:
+        raise ValueError(f"is too long a path! At most {TARGET_MAX_CHARS} characters are allowed")
+    if not re.fullmatch(r"[!-~]+", text) or "#" in text:
+        raise ValueError("is not a path: blanks, '#' and what is not ASCII are written as %XX")
+    return text
 
 
 def parse_behaviors(text: str) -> frozenset[str]:
@@ -162,11 +197,26 @@ def _check_transport(value: Any) -> str:
     return parse_transport(_check_string(value))
 
 
+def _check_tls_version(value: Any) -> str | None:
+    return parse_tls_version(_check_string(value))
+
+
+def _check_target(value: Any) -> str:
+    return parse_target(_check_string(value))
+
+
 def parse_retransmission_check(text: str) -> str:
     """full or loose."""
     if text in ("full", "loose"):
         return text
     raise ValueError("is no way to recognise retransmissions; use full or loose")
+
+
+def parse_dns_mode(text: str) -> str:
+    """One of DNS_MODES."""
+    if text not in DNS_MODES:
+        raise ValueError(f"is no way to find a remote host; use {', '.join(DNS_MODES)}")
+    return text
 
 
 def parse_call_id_type(text: str) -> str:
@@ -261,7 +311,9 @@ TIME_S = ValueType(
     "an integer of milliseconds", "TIME", lambda text: parse_time_ms(text, "s"), _check_integer, unit="s"
 )
 STRING = ValueType("a string", "TEXT", str, _check_string)
-TRANSPORT = ValueType('"u1"', "MODE", parse_transport, _check_transport)
+TRANSPORT = ValueType(f"one of {', '.join(MODES)}", "MODE", parse_transport, _check_transport)
+TLS_VERSION = ValueType(f"one of {', '.join(TLS_VERSIONS)}", "VERSION", parse_tls_version, _check_tls_version)
+TARGET = ValueType("a path", "PATH", parse_target, _check_target)
 BEHAVIORS = ValueType(f"a set of {', '.join(ALL_BEHAVIORS)}", "LIST", parse_behaviors, _check_behaviors)
 KEYS = ValueType("a mapping of strings to strings", "KEYWORD VALUE", str, _check_keys, n_arguments=2)
 KEYS_OF_VARIABLES = ValueType("a mapping of strings to strings", "VARIABLE VALUE", str, _check_keys, n_arguments=2)
@@ -271,6 +323,7 @@ STRINGS = ValueType("a sequence of strings", "TEXT", str, _check_strings, is_lis
 CALL_ID_TYPE = ValueType(
     "a way to make Call-IDs", "TYPE", parse_call_id_type, lambda v: parse_call_id_type(_check_string(v))
 )
+DNS_MODE = ValueType("first, all or srv", "HOW", parse_dns_mode, lambda v: parse_dns_mode(_check_string(v)))
 RETRANSMISSION_CHECK = ValueType(
     '"full" or "loose"', "HOW", parse_retransmission_check, lambda v: parse_retransmission_check(_check_string(v))
 )

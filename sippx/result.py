@@ -98,6 +98,11 @@ class Result:
         return self.total.call_length
 
     @property
+    def connect_time(self) -> Histogram:
+        """How long connections took to open, handshakes included; empty over UDP."""
+        return self.total.connect_time
+
+    @property
     def schedule_lag(self) -> Histogram:
         """Histogram of how much later than due calls were started."""
         return self.total.schedule_lag

@@ -11,17 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sippx import addresses
 from sippx.addresses import (
     LocalAddress,
     RemoteAddress,
+    Target,
+    Targets,
     bracketed,
     detect_local,
+    plain_ip,
     resolve_addresses,
     resolve_local,
     resolve_remote,
     split_host_port,
 )
 from sippx.errors import EXIT_FATAL, EXIT_USAGE, StartError, UsageError
+
+LOOPBACK_INDEX = socket.if_nametoindex("lo")
 
 Answers = list[tuple[socket.AddressFamily, tuple[Any, ...]]]
 
@@ -117,17 +123,129 @@ def test_the_family_of_the_local_address_selects_the_answer(
             "127.0.0.1": [(socket.AF_INET, ("127.0.0.1", 0))],
         }
     )
-    remote, local = resolve_addresses("pbx", "127.0.0.1", is_client=True)
-    assert remote is not None and remote.ip == "192.0.2.7"
+    targets, local = resolve_addresses("pbx", "127.0.0.1", is_client=True)
+    assert targets is not None and targets.first.ip == "192.0.2.7"
     assert local == LocalAddress("127.0.0.1", socket.AF_INET, "127.0.0.1")
 
 
 def test_the_interface_of_a_link_local_address_is_kept_apart(
     resolver: Callable[[dict[str, Answers]], None],
 ) -> None:
-    resolver({"fe80::1%eth0": [(socket.AF_INET6, ("fe80::1%eth0", 0, 0, 2))]})
-    remote = resolve_remote("fe80::1%eth0")
-    assert remote == RemoteAddress("fe80::1%eth0", "fe80::1", 5060, socket.AF_INET6, scope_id=2)
+    resolver({"pbx": [(socket.AF_INET6, ("fe80::1%eth0", 0, 0, 2))]})
+    assert resolve_remote("pbx") == RemoteAddress("pbx", "fe80::1", 5060, socket.AF_INET6, scope_id=2)
+
+
+@pytest.mark.parametrize("text", ["fe80::1%lo", "[fe80::1%lo]", "[fe80::1%25lo]:5060", "[fe80::1%LO]:5060"])
+def test_a_zone_is_an_interface_and_no_part_of_the_host(text: str) -> None:
+    text = text.replace("LO", str(LOOPBACK_INDEX))
+    remote = resolve_remote(text)
+    assert remote == RemoteAddress("fe80::1", "fe80::1", 5060, socket.AF_INET6, scope_id=LOOPBACK_INDEX)
+
+
+def test_an_index_behind_the_percent_sign_of_a_uri_is_a_zone() -> None:
+    assert resolve_remote(f"[fe80::1%25{LOOPBACK_INDEX}]").scope_id == LOOPBACK_INDEX
+
+
+@pytest.mark.parametrize("zone", ["nolink0", "25nolink0", "99999999999999999999", "4294967295", "lo\0"])
+def test_an_unknown_zone_is_named_with_the_interfaces_there_are(zone: str) -> None:
+    with pytest.raises(StartError, match=r"(?s)unknown zone '.*' of 'fe80::1%.*': this machine has .*\blo\b"):
+        resolve_remote(f"[fe80::1%{zone}]:5060")
+
+
+def test_an_empty_zone_is_no_address() -> None:
+    with pytest.raises(UsageError, match=r"'fe80::1%' is not an address: the zone behind % is missing"):
+        resolve_remote("fe80::1%")
+
+
+def test_the_zone_of_an_address_that_needs_none_does_not_count() -> None:
+    assert resolve_remote("[::1%lo]:99") == RemoteAddress("::1", "::1", 99, socket.AF_INET6)
+
+
+def test_a_link_local_remote_host_without_a_zone_asks_for_one() -> None:
+    with pytest.raises(StartError, match=r"'fe80::1' is a link-local address: .* as in 'fe80::1%eth0'.*\blo\b"):
+        resolve_addresses("fe80::1", None, is_client=True)
+
+
+def test_both_addresses_of_a_link_share_the_zone_of_one() -> None:
+    for remote_host, local_ip in (("fe80::1", "fe80::2%lo"), ("fe80::1%lo", "fe80::2")):
+        targets, local = resolve_addresses(remote_host, local_ip, is_client=True)
+        assert targets is not None
+        assert targets.first.scope_id == local.scope_id == LOOPBACK_INDEX
+        assert local.socket_address(5060) == ("fe80::2", 5060, 0, LOOPBACK_INDEX)
+
+
+def test_the_device_of_the_sockets_is_the_zone_where_none_is_given() -> None:
+    targets, local = resolve_addresses("fe80::1", "fe80::2", is_client=True, device="lo")
+    assert targets is not None
+    assert targets.first.scope_id == local.scope_id == LOOPBACK_INDEX
+
+
+def test_a_mapped_address_is_the_ipv4_address_that_it_means() -> None:
+    remote = resolve_remote("[::ffff:127.0.0.1]:99")
+    assert remote == RemoteAddress("::ffff:127.0.0.1", "127.0.0.1", 99, socket.AF_INET)
+    assert resolve_local("::ffff:127.0.0.1") == LocalAddress("127.0.0.1", socket.AF_INET, "127.0.0.1")
+
+
+def test_an_ipv6_socket_reaches_an_ipv4_address_by_its_mapped_one() -> None:
+    remote = RemoteAddress("127.0.0.1", "127.0.0.1", 5060, socket.AF_INET)
+    assert remote.packed(socket.AF_INET) == (socket.AF_INET, bytes([127, 0, 0, 1]), 5060, 0)
+    mapped = socket.inet_pton(socket.AF_INET6, "::ffff:127.0.0.1")
+    assert remote.packed(socket.AF_INET6) == (socket.AF_INET6, mapped, 5060, 0)
+
+
+@pytest.mark.parametrize("remote_host", ["127.0.0.1", "::1"])
+def test_a_socket_for_both_families_names_the_address_that_reaches_the_remote_host(remote_host: str) -> None:
+    targets, local = resolve_addresses(remote_host, "::", is_client=True)
+    assert targets is not None and targets.first.ip == remote_host
+    assert local == LocalAddress(remote_host, socket.AF_INET6, "::", dual_stack=True)
+
+
+def test_any_ipv4_address_is_bound_to_and_another_one_named() -> None:
+    _, local = resolve_addresses("127.0.0.1", "0.0.0.0", is_client=True)
+    assert local == LocalAddress("127.0.0.1", socket.AF_INET, "0.0.0.0")
+    with pytest.raises(StartError, match="'::1' has no IPv4 address"):
+        resolve_addresses("::1", "0.0.0.0", is_client=True)
+
+
+def test_a_server_of_both_families_prefers_the_ipv6_address_of_its_host_name(
+    monkeypatch: pytest.MonkeyPatch, resolver: Callable[[dict[str, Answers]], None]
+) -> None:
+    monkeypatch.setattr(socket, "gethostname", lambda: "me")
+    any_address: Answers = [(socket.AF_INET6, ("::", 0, 0, 0))]
+    own: Answers = [(socket.AF_INET, ("127.0.1.1", 0)), (socket.AF_INET6, ("2001:db8::5", 0, 0, 0))]
+    resolver({"me": own, "::": any_address})
+    assert resolve_addresses(None, "::", is_client=False)[1].ip == "2001:db8::5"
+    resolver({"me": own[:1], "::": any_address})
+    monkeypatch.setitem(addresses._FAR_ADDRESSES, socket.AF_INET6, "ff02::1:2:3")  # connect: no zone
+    assert resolve_addresses(None, "::", is_client=False)[1] == LocalAddress(
+        "127.0.1.1", socket.AF_INET6, "::", dual_stack=True
+    )
+
+
+def test_bind_local_leaves_one_family() -> None:
+    _, local = resolve_addresses("127.0.0.1", "::", is_client=True)
+    assert local.bound_to_itself() == LocalAddress("127.0.0.1", socket.AF_INET, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("::1", "::1"), ("[::1]", "::1"), ("[fe80::1%25lo]", "fe80::1"), ("fe80::1%lo", "fe80::1"), ("pbx", "pbx")],
+)
+def test_an_address_in_a_message_has_neither_brackets_nor_a_zone(text: str, expected: str) -> None:
+    assert plain_ip(text) == expected
+
+
+def test_targets_of_another_family_are_left_out_with_a_note() -> None:
+    def two_families(text: str, family: socket.AddressFamily) -> Targets:
+        return Targets((Target(resolve_remote("127.0.0.1")), Target(resolve_remote("::1"))))
+
+    targets, _ = resolve_addresses("pbx", None, is_client=True, locate=two_families)
+    assert targets == Targets(
+        (Target(resolve_remote("127.0.0.1")),), ("not used, since calls go over IPv4: ::1",)
+    )
+    both, local = resolve_addresses("pbx", "::", is_client=True, locate=two_families)
+    assert both is not None
+    assert [packed[0][0] for packed in both.packed(local.family)] == [socket.AF_INET6] * 2
 
 
 def test_an_unknown_remote_host_ends_with_255(resolver: Callable[[dict[str, Answers]], None]) -> None:
@@ -205,7 +323,7 @@ def test_a_server_whose_host_name_is_unknown_has_the_default_routes_address(
     monkeypatch: pytest.MonkeyPatch, resolver: Callable[[dict[str, Answers]], None]
 ) -> None:
     resolver({})
-    monkeypatch.setattr("sippx.addresses._TEST_NET_ADDRESS", "127.0.0.9")  # any machine has this route
+    monkeypatch.setitem(addresses._FAR_ADDRESSES, socket.AF_INET, "127.0.0.9")  # any machine has this route
     assert detect_local(None) == LocalAddress("127.0.0.1", socket.AF_INET, "0.0.0.0")
 
 
@@ -214,6 +332,6 @@ def test_a_server_without_any_address_asks_for_one(
 ) -> None:
     resolver({})
     monkeypatch.setattr(socket, "gethostname", lambda: "me")
-    monkeypatch.setattr("sippx.addresses._TEST_NET_ADDRESS", "255.255.255.255")  # connect: permission denied
+    monkeypatch.setitem(addresses._FAR_ADDRESSES, socket.AF_INET, "255.255.255.255")  # connect: permission denied
     with pytest.raises(StartError, match="'me' has none; give it with -i"):
         detect_local(None)

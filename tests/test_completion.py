@@ -18,6 +18,7 @@ from sippx.command_line import SHELLS
 from sippx.completion import completion_script, value_of
 from sippx.options import ALL_OPTIONS
 from sippx.scenario import builtin_names
+from sippx.transports import MODES
 
 DEADLINE_S = 20
 OPTIONS = [spec for spec in ALL_OPTIONS if not spec.is_positional]
@@ -142,7 +143,9 @@ def test_other_shells_are_refused_with_those_there_are(words: list[str], capsys:
         ("sippx --sd ooc", {"ooc_default", "ooc_dummy"}),
         ("sippx -oocsn ooc_de", {"ooc_default"}),
         ("sippx -rtcheck ", {"full", "loose"}),
-        ("sippx -t ", {"u1"}),
+        ("sippx -t ", set(MODES)),
+        ("sippx -tls_version ", {"1.0", "1.1", "1.2", "1.3"}),
+        ("sippx -tls_ca my", {"my call.xml"}),
         ("sippx -error_overwrite f", {"false"}),
         ("sippx -default_behaviors ", BEHAVIORS),
         ("sippx -default_behaviors bye,cs", {"bye,cseq"}),
@@ -184,7 +187,9 @@ def test_bash_completes_what_is_typed(keys: str, completed: str, folder: Path) -
         ("sippx -sn ", set(builtin_names())),
         ("sippx -s u -oocsn ooc_de", {"ooc_default"}),
         ("sippx -rtcheck ", {"full", "loose"}),
-        ("sippx -t ", {"u1"}),
+        ("sippx -t ", set(MODES)),
+        ("sippx -tls_version ", {"1.0", "1.1", "1.2", "1.3"}),
+        ("sippx -tls_ca my", {"my call.xml"}),
         ("sippx -default_behaviors bye,cs", {"bye,cseq"}),
         ("sippx -sf my", {"my call.xml"}),
         ("sippx -r ", set()),

@@ -24,7 +24,6 @@ from sippx.scenario.language import (
     ATTRIBUTES,
     ELEMENT_DIFFERENCES,
     ELEMENTS,
-    NEEDS_TWIN,
 )
 from sippx.scenario.lint_checks import CHECKS
 from sippx.scenario.pauses import DISTRIBUTIONS
@@ -98,7 +97,7 @@ def test_every_distribution_and_built_in_scenario_is_documented() -> None:
 
 def test_what_a_run_refuses_says_so() -> None:
     refused = {row[0].strip("`") for row in rows("Elements") if "refused" in row[2]}
-    assert refused == NEEDS_TWIN
+    assert refused == set()
     assert {row[0].strip("`") for row in rows("Actions") if "refused" in row[3]} == {"exec", "rtp_echo"}
 
 

@@ -18,9 +18,12 @@ from sippx.option_types import (
     parse_call_id_type,
     parse_float,
     parse_integer,
+    parse_target,
     parse_time_ms,
+    parse_tls_version,
     parse_transport,
 )
+from sippx.transports import MODES
 
 libc = ctypes.CDLL(None)
 libc.strtol.restype = ctypes.c_long
@@ -152,9 +155,35 @@ def test_an_unknown_behavior_is_named(text: str, complaint: str) -> None:
         parse_behaviors(text)
 
 
-def test_only_one_transport_is_built_and_the_others_are_known() -> None:
-    assert parse_transport("u1") == "u1"
-    with pytest.raises(ValueError, match="does not support yet; use u1"):
-        parse_transport("tn")
-    with pytest.raises(ValueError, match="is not a transport mode; use u1"):
+@pytest.mark.parametrize("name", MODES)
+def test_every_mode_of_the_table_is_taken(name: str) -> None:
+    assert parse_transport(name) == name
+
+
+def test_an_unknown_transport_mode_is_told_the_known_ones() -> None:
+    with pytest.raises(ValueError, match=r"is not a transport mode; use u1, un, ui, t1, tn, l1, ln, s1, sn, w1, wn, ws1, wsn"):
         parse_transport("x1")
+    with pytest.raises(ValueError, match="compressed UDP"):
+        parse_transport("cn")
+
+
+@pytest.mark.parametrize(("text", "version"), [("1", "1.0"), ("1.0", "1.0"), ("1.20", "1.2"), ("1.3", "1.3"), ("0", None)])
+def test_a_version_of_tls_is_a_number_as_for_sipp(text: str, version: str | None) -> None:
+    assert parse_tls_version(text) == version
+
+
+@pytest.mark.parametrize("text", ["1.25", "2", "x", "-1.2", "nan"])
+def test_other_versions_of_tls_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a version of TLS; use 1\.0, 1\.1, 1\.2, 1\.3"):
+        parse_tls_version(text)
+
+
+@pytest.mark.parametrize("text", ["/", "/sip?room=1&x=%20", "/" + "a" * 499])
+def test_a_path_of_a_websocket_is_taken_as_it_is(text: str) -> None:
+    assert parse_target(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "sip", "/a b", "/a#b", "/\r\nHost: x", "/\u00fc", "/" + "a" * 500])
+def test_what_cannot_stand_in_a_request_line_is_no_path(text: str) -> None:
+    with pytest.raises(ValueError, match="path"):
+        parse_target(text)

@@ -74,14 +74,40 @@ def test_what_has_no_effect_says_so_in_the_help() -> None:
 
     given = Options(
         max_sockets=9, max_reconnects=9, reconnect_close=False, reconnect_sleep_ms=9, skip_rlimit=True,
-        send_timeout_ms=9, send_errors_are_fatal=True,
+        send_timeout_ms=9, send_errors_are_fatal=True, connect_timeout_ms=9, ip_field=1,
     )  # fmt: skip
-    for line in without_effect(given):
+    lines = without_effect(given)
+    assert len(lines) == 9
+    for line in lines:
         spec = find_option(line.split()[0])
+        assert "over UDP with one socket (-t u1)" in line
         assert NO_EFFECT.search(spec.help) or "transport modes with more than one" in spec.help
     for row in ROWS:
         if row["option"].startswith("-watchdog"):
             assert NO_EFFECT.search(find_option(row["option"]).help)
+
+
+@pytest.mark.parametrize(
+    ("mode", "flags"),
+    [
+        ("u1", "-max_socket -max_reconnect -tls_ca -ws_path -heartbeat -ip_field"),
+        ("un", "-max_reconnect -tls_ca -ws_path -heartbeat -ip_field"),
+        ("ui", "-max_reconnect -tls_ca -ws_path -heartbeat"),
+        ("t1", "-tls_ca -ws_path -heartbeat -ip_field --no-gso"),
+        ("ln", "-ws_path -heartbeat -ip_field --no-gso"),
+        ("w1", "-tls_ca -heartbeat -ip_field --no-gso"),
+        ("wsn", "-heartbeat -ip_field --no-gso"),
+        ("s1", "-tls_ca -ws_path -ip_field --no-gso"),
+    ],
+)
+def test_options_that_another_transport_has_use_for_are_told(mode: str, flags: str) -> None:
+    from sippx.runner.engine_setup import without_effect
+
+    given = Options(
+        transport=mode, injection_files=("a.csv",), max_sockets=9, max_reconnects=9, tls_ca="ca.pem", websocket_path="/x",
+        heartbeat_ms=9, ip_field=1, gso=False,
+    )  # fmt: skip
+    assert {line.split()[0] for line in without_effect(given)} == set(flags.split())
 
 
 @pytest.mark.interop

@@ -10,6 +10,7 @@ import sys
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import bench_calls
+import bench_connections
 import bench_digest
 import bench_parser
 import bench_regex
@@ -30,6 +31,7 @@ BENCHMARKS = {
     "digest": bench_digest,
     "stream": bench_stream,
     "tls": bench_tls,
+    "connections": bench_connections,
 }
 
 

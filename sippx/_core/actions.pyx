@@ -2,9 +2,9 @@
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t
 from libc.stdio cimport snprintf
 from libc.stdlib cimport strtod, strtol
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset, strlen
 
-from sippx._core.address cimport address_from_sockaddr, address_t
+from sippx._core.address cimport ADDRESS_CONNECTION, VIA_UNATTACHED, address_from_sockaddr, address_t
 from sippx._core.calls cimport CALL_INIT, call_call_id, call_t
 from sippx._core.clock cimport wall_ns
 from sippx._core.codes cimport *
@@ -387,10 +387,11 @@ cdef void run_set_destination(scene_t* s, const action_t* a) noexcept nogil:
         (<char*> host.ptr)[host.len - 1] = 0
         host.ptr += 1
     memset(&hints, 0, sizeof(hints))
-    hints.ai_family = s.call.remote.family
+    hints.ai_family = s.rt.config.family
     hints.ai_socktype = SOCK_DGRAM
     status = getaddrinfo(host.ptr, NULL, &hints, &found)
-    if a.text_len != 0 and not (a.text_len == 3 and memcmp(s.rt.program.pool + a.text_off, b"udp", 3) == 0):
+    if a.text_len != 0 and not (a.text_len == strlen(s.rt.config.protocol)
+                                and memcmp(s.rt.program.pool + a.text_off, s.rt.config.protocol, a.text_len) == 0):
         status = -1              # the protocol of a call cannot be switched
     if status != 0 or found == NULL or not 0 < strtol(port.ptr, NULL, 10) <= 65535:
         if found != NULL:
@@ -402,6 +403,11 @@ cdef void run_set_destination(scene_t* s, const action_t* a) noexcept nogil:
     freeaddrinfo(found)
     status = <int> strtol(port.ptr, NULL, 10)
     address.port = <uint16_t> ((status & 0xFF) << 8 | status >> 8)
+    # a UDP socket of its own stays the call's; another connection is found or made with the next message
+    address.via = s.call.remote.via
+    if s.call.remote.family == ADDRESS_CONNECTION:
+        s.rt.release(s.rt, s.call, True)
+        address.via = VIA_UNATTACHED
     s.call.remote = address
 
 
@@ -470,6 +476,9 @@ cdef void run_command(scene_t* s, const action_t* a) noexcept nogil:
         run_pause_restore(s, a)
     elif a.kind == ACTION_SET_DESTINATION:
         run_set_destination(s, a)
+    elif a.kind == ACTION_CLOSE_CONNECTION:
+        if s.rt.release != NULL:
+            s.rt.release(s.rt, s.call, True)
     elif a.kind == ACTION_VERIFY_AUTH:
         run_verify(s, a)
     elif a.kind == ACTION_STOP_CALL:

@@ -26,6 +26,7 @@ cdef enum CallState:
     CALL_PAUSED
     CALL_BLOCKED                 # at a send, until an earlier message is answered
     CALL_YIELDED                 # ran its share of steps without parking; goes on next turn
+    CALL_CONGESTED               # at a send, until its connection takes more
 
 cdef enum CallFlag:
     CALL_INCOMING = 1
@@ -83,6 +84,10 @@ cdef struct call_t:
     char* text_block             # Call-ID and tag where they exceed the record, else NULL
     char text[CALL_TEXT_BYTES]
 
+cdef enum RestingMark:
+    RESTING_GONE = 1             # woken: only waits to be taken off the queue
+    RESTING_CONNECTED = 2        # its peer is a connection; calls with IPv6 peers do not rest
+
 cdef struct resting_t:
     uint64_t hash
     uint64_t start_ns
@@ -95,10 +100,8 @@ cdef struct resting_t:
     uint16_t cause_send_step
     uint16_t cause_recv_step
     uint8_t flags                # CallFlag
-    uint8_t gone                 # woken: only waits to be taken off the queue
-    uint16_t peer_port           # of an IPv4 peer, network order; calls of others do not rest
-    uint16_t reserved
-    uint8_t peer_ip[4]
+    uint8_t marks                # RestingMark
+    uint32_t peer[2]             # IP address, port and via of an IPv4 peer; index and generation of a connection
 
 cdef struct dead_t:
     uint64_t hash

@@ -3,13 +3,14 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcmp, memcpy, memset
 
+from sippx._core.address cimport ADDRESS_CONNECTION, address_of_connection
 from sippx._core.bits cimport likely, prefetch, unlikely
 from sippx._core.blocks cimport (
     block_acquire, block_release, block_same_class, blocks_free_all, blocks_init,
 )
 from sippx._core.hash cimport hash_bytes
 from sippx._core.linux cimport (
-    AF_INET, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
+    AF_INET, AF_INET6, MAP_ANONYMOUS, MAP_FAILED, MAP_NORESERVE, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap,
 )
 
 cdef enum:
@@ -360,7 +361,7 @@ cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogi
     cdef resting_t* r
     cdef slots_t* table
     cdef uint64_t* slot
-    if call.remote.family != AF_INET or call.last_recv_hash != 0:
+    if call.remote.family == AF_INET6 or call.last_recv_hash != 0:
         return False
     if c.resting_youngest != NO_FREE and <int32_t> (expiry_ms - c.resting[c.resting_youngest].expiry_ms) < 0:
         return False
@@ -383,9 +384,10 @@ cdef bint calls_rest(calls_t* c, call_t* call, uint32_t expiry_ms) noexcept nogi
     r.cause_send_step = call.cause_send_step
     r.cause_recv_step = call.cause_recv_step
     r.flags = call.flags
-    r.gone = False
-    r.peer_port = call.remote.port
-    memcpy(r.peer_ip, call.remote.ip, 4)
+    r.marks = RESTING_CONNECTED if call.remote.family == ADDRESS_CONNECTION else 0
+    memcpy(r.peer, call.remote.ip, 8)
+    if call.remote.family != ADDRESS_CONNECTION:
+        r.peer[1] = <uint32_t> call.remote.via << 16 | call.remote.port
     slot = entry_slot(c, call.hash, call.index, &table)
     slot[0] = tag_of(call.hash) << 32 | VALUE_RESTING | i
     if c.resting_youngest == NO_FREE:
@@ -405,12 +407,16 @@ cdef call_t* calls_wake(calls_t* c, uint64_t resting, span_t call_id) noexcept n
     if call == NULL:
         return NULL              # it rests on; the message is lost like a datagram
     forget(c, r.hash, VALUE_RESTING | resting)
-    r.gone = True
+    r.marks |= RESTING_GONE
     c.n_resting -= 1
     c.n_open -= 1                # calls_open counted it again
-    call.remote.family = AF_INET
-    call.remote.port = r.peer_port
-    memcpy(call.remote.ip, r.peer_ip, 4)
+    if r.marks & RESTING_CONNECTED:
+        address_of_connection(&call.remote, r.peer[0], r.peer[1])
+    else:
+        call.remote.family = AF_INET
+        call.remote.port = <uint16_t> r.peer[1]
+        call.remote.via = <uint16_t> (r.peer[1] >> 16)
+        memcpy(call.remote.ip, r.peer, 4)
     call.cause_hash = r.cause_hash
     call.call_number = r.call_number
     call.cseq = r.cseq
@@ -439,7 +445,7 @@ cdef resting_t* calls_rested(calls_t* c, uint32_t now_ms) noexcept nogil:
             calls_prefetch_slot(c, c.resting[r.next].hash)
             if c.resting[r.next].next != NO_FREE:
                 prefetch(&c.resting[c.resting[r.next].next])
-        if r.gone:
+        if r.marks & RESTING_GONE:
             leave_queue(c)
             continue
         return r if <int32_t> (r.expiry_ms - now_ms) <= 0 else NULL

@@ -91,6 +91,7 @@ cpdef enum PieceKind:
     PIECE_CLOCK_TICK             # [clock_tick]: ms since the engine's start
     PIECE_TIMESTAMP              # [timestamp]: local date TAB time TAB epoch
     PIECE_DATE                   # [date]: RFC 3261 20.17
+    PIECE_LOCAL_PORT             # [local_port] of a call with a socket of its own
     PIECE_AUTO_MEDIA_PORT        # [auto_media_port] + offset; arg = base media port
     PIECE_RANDOM                 # %r of -cid_str, -cid_type: random text, arg = RandomText
     PIECE_WALL_US                # -cid_type timestamp: microseconds since the epoch
@@ -190,6 +191,7 @@ cpdef enum DefaultMessage:
     DEFAULT_ACK
     DEFAULT_BYE
     DEFAULT_CANCEL
+    DEFAULT_TWIN_ABORT           # a command, not a SIP message
     N_DEFAULT_MESSAGES
 
 cpdef enum Behavior:
@@ -255,6 +257,17 @@ cpdef enum Counter:
     COUNT_MALFORMED_NO_CALL_ID
     COUNT_TRACE_DROPS            # trace records dropped because the ring was full
     COUNT_CALLS_REFUSED          # new incoming calls refused: call slab full
+    COUNT_CONNECTIONS_OPENED     # outgoing connections that opened, handshakes included
+    COUNT_CONNECTIONS_ACCEPTED   # incoming ones, likewise
+    COUNT_CONNECTIONS_FAILED     # refused, not open in time, or failed in a handshake; of both directions
+    COUNT_CONNECTIONS_LOST       # closed by the peer or reset while calls were on them, or broken in another way
+    COUNT_RECONNECTIONS          # lost connections that were begun anew
+    COUNT_CONGESTIONS            # times that a connection took no more for a while
+    COUNT_FRAMING_ERRORS         # connections given up because what came on them is no SIP
+    COUNT_ACCEPT_ERRORS          # times that no connection could be accepted, of lack of descriptors above all
+    COUNT_TLS_HANDSHAKES         # completed
+    COUNT_TLS_RESUMED            # of these: sessions that were resumed
+    COUNT_TLS_FAILURES           # handshakes that failed
     N_COUNTERS
 
 cdef enum:
@@ -272,6 +285,7 @@ cpdef enum Gauge:
     GAUGE_CALLS_TOTAL            # calls created since the start
     GAUGE_OUTBOX_BYTES
     GAUGE_MEMORY_BYTES           # call slab, message blocks and tables in use
+    GAUGE_OPEN_SOCKETS           # connections and sockets of calls
     N_GAUGES
 
 cpdef enum TraceKind:
@@ -307,6 +321,13 @@ cpdef enum TraceKind:
     TRACE_CALL_STARTED           # for the debugging of calls
     TRACE_STEP                   # likewise: a = step that is executed, b = StepKind; data = engine ms, uint64
     TRACE_CALL_ENDED             # likewise: a = step, b = DeadReason
+    TRACE_CONNECTION_LOST        # error: a = calls that failed with it, b = errno or the like; data = what happened
+    TRACE_RECONNECTION           # note: a lost connection is begun anew
+    TRACE_ACCEPT_ERROR           # error: a = errno
+    TRACE_SEND_TIMEOUT           # error: a = step, b = label step, negative: the call is aborted
+    TRACE_TWIN                   # error: data = what happened to a twin
+    TRACE_COMMAND_SENT           # data = command to a twin
+    TRACE_COMMAND_RECEIVED       # data = command of a twin
     N_TRACE_KINDS
 
 cpdef enum TraceFlag:

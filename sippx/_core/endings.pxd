@@ -2,6 +2,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from sippx._core.calls cimport CALL_PAUSED, call_t, resting_t
+from sippx._core.codes cimport STEP_TIMEWAIT
 from sippx._core.message cimport msg_t
 from sippx._core.runtime cimport runtime_t
 from sippx._core.tables cimport step_t
@@ -9,6 +10,9 @@ from sippx._core.tables cimport step_t
 cdef inline void set_state(runtime_t* rt, call_t* call, uint32_t state) noexcept nogil:
     rt.n_paused += (state == CALL_PAUSED) - <int> (call.state == CALL_PAUSED)
     call.state = <unsigned char> state
+
+cdef inline bint only_waits_for_its_end(const runtime_t* rt, const call_t* call) noexcept nogil:
+    return call.state == CALL_PAUSED and call.failure == 0 and rt.program.steps[call.step].flags & STEP_TIMEWAIT != 0
 
 # Counts the outcome (failure: Counter of the cause, 0 for success) and frees the call.
 cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reason, bint remember) noexcept nogil

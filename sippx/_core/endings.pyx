@@ -20,13 +20,20 @@ cdef enum:
 
 cdef bint rest(runtime_t* rt, call_t* call, const step_t* s, uint64_t ms) noexcept nogil:
     """Lets a call that only waits for its end do so in a small record; False where it has more to do."""
+    cdef bint rested
     if call.failure != 0 or wheel_is_scheduled(&call.retrans_timer) or call.step + 1 < rt.program.n_steps \
             or rt.program.pauses[s.pause_idx].kind != PAUSE_FIXED or rt.variables_off != 0 or rt.dialog_off != 0 \
-            or rt.invite_cseq_off != 0:
+            or rt.invite_cseq_off != 0 or rt.config.owns_sockets:
         return False
+    if unlikely(rt.release != NULL):
+        rt.release(rt, call, False)
     if unlikely(traces(rt, TRACE_CALL_ENDED)):
-        return rest_traced(rt, call, now_ms(rt) + 1 + <uint32_t> ms)
-    return calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
+        rested = rest_traced(rt, call, now_ms(rt) + 1 + <uint32_t> ms)
+    else:
+        rested = calls_rest(&rt.calls, call, now_ms(rt) + 1 + <uint32_t> ms)
+    if unlikely(not rested and rt.adopt != NULL):
+        rt.adopt(rt, call)
+    return rested
 
 
 cdef bint rest_traced(runtime_t* rt, call_t* call, uint32_t expiry_ms) noexcept nogil:
@@ -54,6 +61,8 @@ cdef void close_init(runtime_t* rt, call_t* call) noexcept nogil:
     wheel_cancel(&rt.timers, &call.timer)
     wheel_cancel(&rt.retrans, &call.retrans_timer)
     set_state(rt, call, CALL_RUNNING)
+    if rt.release != NULL:
+        rt.release(rt, call, False)
     dialog_close(rt, call)
     calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
 
@@ -75,6 +84,8 @@ cdef void end_call(runtime_t* rt, call_t* call, uint32_t failure, uint32_t reaso
     wheel_cancel(&rt.timers, &call.timer)
     wheel_cancel(&rt.retrans, &call.retrans_timer)
     set_state(rt, call, CALL_RUNNING)
+    if unlikely(rt.release != NULL):
+        rt.release(rt, call, False)
     if rt.variables_off != 0 or rt.dialog_off != 0:
         dialog_close(rt, call)
     calls_close(&rt.calls, call, remember, reason, now_ms(rt))
@@ -100,10 +111,6 @@ cdef void answer_stray(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
     count(rt, COUNT_AUTO_ANSWERED)
     send_default(rt, call, DEFAULT_200, m)
     calls_close(&rt.calls, call, False, DEAD_SUCCESSFUL, now_ms(rt))
-
-
-cdef inline bint only_waits_for_its_end(const runtime_t* rt, const call_t* call) noexcept nogil:
-    return call.state == CALL_PAUSED and call.failure == 0 and rt.program.steps[call.step].flags & STEP_TIMEWAIT != 0
 
 
 cdef void give_up(runtime_t* rt, call_t* call) noexcept nogil:

@@ -6,9 +6,12 @@ from typing import Literal
 from numpy import uint64
 from numpy.typing import NDArray
 
+from sippx._core.datagrams import DatagramSettings
 from sippx._core.injection import Injection
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
+from sippx._core.streams import StreamSettings
+from sippx._core.twins import TwinSettings
 
 _Address = tuple[int, bytes, int] | tuple[int, bytes, int, int]
 
@@ -21,6 +24,7 @@ class Engine:
         side_kind: str = "rx",
         fd: int | None = None,
         remote: _Address | None = None,
+        remotes: Sequence[tuple[_Address, int, int]] = (),
         reply_to: _Address | None = None,
         ring: TraceRing | None = None,
         trace_mask: int = 0,
@@ -53,6 +57,9 @@ class Engine:
         loose_check: bool = False,
         ignore_in_pause: bool = False,
         keep_slashes: bool = False,
+        streams: StreamSettings | None = None,
+        datagrams: DatagramSettings | None = None,
+        twins: TwinSettings | None = None,
     ) -> None: ...
     def take_commands(self) -> list[tuple[bytes, bytes]]: ...
     def give_command(self, text: bytes, call_id: bytes) -> None: ...
@@ -88,6 +95,8 @@ class Engine:
     def paused(self) -> bool: ...
     @property
     def n_open(self) -> int: ...
+    @property
+    def open_sockets(self) -> int: ...
     @property
     def start_ns(self) -> int: ...
     @property

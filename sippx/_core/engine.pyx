@@ -1,6 +1,5 @@
 # sippx/_core/engine.pyx: the Engine object: builds an engine_t, runs it, gives Python its counters.
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.errno cimport errno
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
@@ -11,41 +10,47 @@ import numpy
 
 from sippx._core import codes
 
-from sippx._core.address cimport address_set_scope, address_t
+from sippx._core.address cimport VIA_UNATTACHED, address_set_scope, address_t
 from sippx._core.bits cimport BYTES_READABLE_PAST_END
 from sippx._core.calls cimport *
+from sippx._core.attaching cimport open_datagrams
 from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
+from sippx._core.datagrams cimport DatagramSettings, datagrams_free, datagrams_t
 from sippx._core.digest cimport digest_ctx_close, digest_ctx_open, digest_ctx_t, digest_init
 from sippx._core.hash cimport has_aes
 from sippx._core.injection cimport Injection, injection_state_free, injection_state_init, injection_state_t, injection_t
 from sippx._core.dialog cimport users_set
 from sippx._core.interp cimport interp_start
-from sippx._core.linux cimport (
-    AF_INET, AF_INET6, CLOCK_MONOTONIC, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLERR, EPOLLET, EPOLLIN, TFD_CLOEXEC,
-    TFD_NONBLOCK, close, epoll_create1, epoll_ctl, epoll_event, timerfd_create,
-)
+from sippx._core.linux cimport AF_INET, AF_INET6
 from sippx._core.intake cimport opens_by_command, take_command, take_datagrams
 from sippx._core.loop cimport (
     end_test, expire, finished, give_up_calls, heed_stop, next_timer_ns, run_slice, update_gauges,
 )
-from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_free, outbox_init
+from sippx._core.outbox cimport OUTBOX_SEGMENTS, outbox_for_streams, outbox_free, outbox_init
 from sippx._core.pacing cimport next_start_ns, pace, rebase
 from sippx._core.program cimport Program, program_t
 from sippx._core.ring cimport TraceRing
 from sippx._core.runtime cimport (
-    OOC_NUMBERS, SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, runtime_t, tdm_map_t, txn_t,
+    OOC_NUMBERS, SCRATCH_STRIDE, SCRATCH_TEXTS, TDM_CIRCUITS, dialog_t, link_t, runtime_t, tdm_map_t, txn_t,
 )
 from sippx._core.span cimport span_of, span_t
-from sippx._core.state cimport CALL_ID_CAP, STARTS_PER_QUANTUM, engine_t, link_head_t
+from sippx._core.state cimport CALL_ID_CAP, STARTS_PER_QUANTUM, engine_t, link_head_t, streams_t, twins_t
 from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
+from sippx._core.streams cimport StreamSettings, open_streams, start_streams
+from sippx._core.targets cimport TARGETS_CAP, targets_add, targets_init, targets_t
 from sippx._core.template cimport render_ctx_t, template_render
-from sippx._core.transport cimport flush_all, flush_memory, flush_udp, keep_command, set_now
+from sippx._core.transport cimport (
+    close_events, flush_all, flush_memory, flush_udp, keep_command, open_events, set_now, watch_udp,
+)
+from sippx._core.twins cimport TwinSettings, close_twins, open_twins, start_twins
 from sippx._core.udp cimport udp_free, udp_init, udp_t
 from sippx._core.variables cimport VAR_TEXT, variable_set_text, variable_t
 from sippx._core.wheel cimport wheel_init
 
 cdef enum:
+    CONNECTIONS_CAP = 1 << 20        # an untouched record costs no memory
+    TWIN_CONNECTIONS_CAP = 256       # of an engine whose SIP goes over UDP
     MAX_INJECTED_BYTES = 1 << 30     # of inserted and replaced lines of one file
 
 # --------------------------------------------------------------------------- the object
@@ -80,9 +85,13 @@ cdef class Engine:
     inject() and take_sent() on a clock of the caller.
 
     files: an Injection for each of the program's injection_names. n_users: -users, 0 for calls by rate.
-    tdm: (first a, n, b, first c, n, first d, n) of -tdmmap. Commands of sendCmd are kept for take_commands().
+    tdm: (first a, n, b, first c, n, first d, n) of -tdmmap.
     side: the program whose calls requests of unknown Call-IDs open, with the global variables and injection files
     (or none) of the main one; side_kind: "rx" (mixed mode) or "ooc" (out of call).
+    datagrams: calls have UDP sockets beside the one of fd.
+    remotes: where outgoing calls go, in turn: (address, weight, priority) in ascending priority; remote is the first.
+    streams: messages go over connections instead of fd; listening sockets are borrowed as fd is.
+    twins: where commands of sendCmd go to; without them they are kept for take_commands().
     """
     cdef engine_t* e
     cdef readonly Program program
@@ -93,9 +102,13 @@ cdef class Engine:
     cdef uint32_t max_receive_batches
     cdef tuple files
     cdef bytes auth_uri
+    cdef StreamSettings settings
+    cdef DatagramSettings datagrams
+    cdef TwinSettings twin_settings
+    cdef bint is_started
 
     def __cinit__(self, Program program not None, *, Program side=None, str side_kind="rx", fd=None,
-                  remote=None, reply_to=None, TraceRing ring=None, uint64_t trace_mask=0,
+                  remote=None, remotes=(), reply_to=None, TraceRing ring=None, uint64_t trace_mask=0,
                   bint gso=True, bint gro=True, bint batch=True, bint detect_retrans=True, uint32_t t2_ms=4000,
                   uint32_t max_invite_retrans=5, uint32_t max_non_invite_retrans=9,
                   uint32_t behaviors=BEHAVIOR_BYE | BEHAVIOR_ABORT_UNEXPECTED | BEHAVIOR_PING_REPLY,
@@ -104,7 +117,8 @@ cdef class Engine:
                   uint64_t max_block_bytes=1 << 34, uint64_t timer_resolution_ns=1000000,
                   uint64_t late_start_ns=10000000, start_ns=None, seed=None, files=(), bytes auth_uri=b"sip:127.0.0.1",
                   uint32_t n_users=0, uint32_t max_users=0, dynamic_id=None, tdm=None,
-                  bint auto_answer=False, bint loose_check=False, bint ignore_in_pause=False, bint keep_slashes=False):
+                  bint auto_answer=False, bint loose_check=False, bint ignore_in_pause=False, bint keep_slashes=False,
+                  StreamSettings streams=None, DatagramSettings datagrams=None, TwinSettings twins=None):
         cdef runtime_t* rt
         self.e = <engine_t*> calloc(1, sizeof(engine_t))
         if self.e == NULL:
@@ -143,10 +157,14 @@ cdef class Engine:
         self.e.resolution_ns = timer_resolution_ns
         if remote is not None:
             rt.remote = make_address(remote)
+            rt.config.family = rt.remote.family
         elif program.p.is_client:
             raise ValueError("a client program needs a remote address")
+        if len(remotes) > 1:
+            self._set_targets(remotes)
         if reply_to is not None:
             rt.config.reply_to = make_address(reply_to)
+        memcpy(rt.config.protocol, b"udp", 4)
         rt.config.auto_answer = auto_answer
         rt.config.loose_check = loose_check
         rt.config.ignore_in_pause = ignore_in_pause
@@ -156,13 +174,74 @@ cdef class Engine:
         self._open_files(files, auth_uri)
         self._open_scratch()
         self._open_tdm(tdm)
+        self.datagrams = datagrams
+        if streams is not None:
+            self._set_streams(streams)
         if side is not None:
             self._open_side(side_kind, n_users)
         self._open_users(n_users, max_users)
         self._allocate(capacity, dead_wait_ms, max_block_bytes)
         if program.p.is_client:
             self._check_call_id()
-        self._open_transport(fd, gso, gro, batch)
+        if twins is not None and streams is None and fd is None:
+            raise ValueError("an engine without a socket has no twins")
+        if streams is not None:
+            self._open_streams(streams)
+        else:
+            self._open_transport(fd, gso, gro, batch, TWIN_CONNECTIONS_CAP if twins is not None else 0)
+        if datagrams is not None:
+            self._open_datagrams()
+        if twins is not None:
+            self._open_twins(twins)
+
+    cdef _open_datagrams(self):
+        self.e.datagrams = <datagrams_t*> calloc(1, sizeof(datagrams_t))
+        if self.e.datagrams == NULL:
+            raise MemoryError
+        open_datagrams(self.e, self.datagrams)
+
+    cdef _set_targets(self, remotes):
+        """Several addresses that calls go to."""
+        cdef targets_t* targets = <targets_t*> calloc(1, sizeof(targets_t))
+        cdef address_t a
+        if targets == NULL:
+            raise MemoryError
+        self.e.shared.targets = targets
+        targets_init(targets)
+        for address, weight, priority in remotes:
+            a = make_address(address)
+            if targets_add(targets, &a, weight, priority) != 0:
+                raise ValueError(f"at most {<int> TARGETS_CAP} remotes, in ascending priority")
+
+    cdef _open_twins(self, TwinSettings settings):
+        self.twin_settings = settings
+        self.e.twins = <twins_t*> calloc(1, sizeof(twins_t))
+        if self.e.twins == NULL:
+            raise MemoryError
+        open_twins(self.e, settings)
+
+    cdef _set_streams(self, StreamSettings settings):
+        """What calls over connections know of it."""
+        cdef runtime_t* rt = &self.e.rt
+        cdef bytes name = settings.kind.encode()
+        self.settings = settings
+        rt.config.owns_sockets = settings.per_call and rt.program.is_client
+        rt.config.send_timeout_ms = settings.send_timeout_ms
+        memset(rt.config.protocol, 0, sizeof(rt.config.protocol))
+        memcpy(rt.config.protocol, <const char*> name, len(name))
+        # a call's first message finds or makes its connection
+        rt.remote.via = VIA_UNATTACHED
+        rt.config.reply_to.via = VIA_UNATTACHED
+
+    cdef _open_streams(self, StreamSettings settings):
+        if outbox_for_streams(&self.e.rt.outbox) != 0 \
+                or self.e.side != NULL and outbox_for_streams(&self.e.side.outbox) != 0:
+            raise MemoryError
+        self.e.streams = <streams_t*> calloc(1, sizeof(streams_t))
+        if self.e.streams == NULL:
+            raise MemoryError
+        open_events(self.e, CONNECTIONS_CAP)
+        open_streams(self.e, settings)
 
     cdef _open_side(self, str kind, uint32_t n_users):
         """A second runtime like the first as it is now: configuration, files, globals and scratch are shared."""
@@ -180,6 +259,7 @@ cdef class Engine:
         self.e.side_is_ooc = kind == "ooc"
         rt[0] = self.e.rt
         rt.program = &self.side.p
+        rt.side_idx = 1
         rt.trace_flags = TRACE_OF_SIDE
         if self.e.side_is_ooc:
             # SIPp's have no number at all: the test's calls are numbered as if there were none
@@ -248,6 +328,9 @@ cdef class Engine:
         if rt.config.behaviors & BEHAVIOR_CSEQ:
             rt.invite_cseq_off = sizeof(call_t) + tail
             tail += 8
+        if self.settings is not None or self.datagrams is not None and self.datagrams.mode == "per_call":
+            rt.link_off = sizeof(call_t) + tail
+            tail += sizeof(link_t)
         if p.uses_dialog or rt.users.cap != 0:
             rt.dialog_off = sizeof(call_t) + tail
             tail += sizeof(dialog_t)
@@ -281,7 +364,7 @@ cdef class Engine:
                        uint64_t seed):
         """Calls, timers, outbox and counters of one scenario; returns the array of counters."""
         cdef program_t* p = rt.program
-        cdef uint32_t n_hists = p.n_rtds + 2
+        cdef uint32_t n_hists = p.n_rtds + 3
         cdef uint32_t tail = self._lay_out_tail(rt)
         cdef uint64_t[::1] words
         cdef uint64_t n_repartition = p.bounds_first[p.n_rtds + 1] + p.n_rtds + 1
@@ -326,8 +409,8 @@ cdef class Engine:
         if self.e.side != NULL:
             self.e.side.flush = flush
 
-    cdef _open_transport(self, fd, bint gso, bint gro, bint batch):
-        cdef epoll_event event
+    cdef _open_transport(self, fd, bint gso, bint gro, bint batch, uint32_t cap_connections):
+        cdef int status
         if fd is None:
             self._set_flush(flush_memory)
             return
@@ -335,26 +418,21 @@ cdef class Engine:
         self.e.udp = <udp_t*> calloc(1, sizeof(udp_t))
         if self.e.udp == NULL or udp_init(self.e.udp, fd, gso, gro, batch) != 0:
             raise MemoryError
-        self.e.epoll_fd = epoll_create1(EPOLL_CLOEXEC)
-        self.e.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)
-        memset(&event, 0, sizeof(event))
-        event.events = EPOLLIN | EPOLLERR
-        event.data.fd = fd
-        if self.e.epoll_fd < 0 or self.e.timer_fd < 0 or epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0:
-            raise OSError(errno, os.strerror(errno))
-        # edge-triggered: each time it is set it wakes once, without being read
-        event.events = EPOLLIN | EPOLLET
-        event.data.fd = self.e.timer_fd
-        if epoll_ctl(self.e.epoll_fd, EPOLL_CTL_ADD, self.e.timer_fd, &event) != 0:
-            raise OSError(errno, os.strerror(errno))
+        open_events(self.e, cap_connections)
+        status = watch_udp(self.e, fd)
+        if status != 0:
+            raise OSError(-status, os.strerror(-status))
 
     def __dealloc__(self):
         if self.e == NULL:
             return
-        if self.e.epoll_fd >= 0:
-            close(self.e.epoll_fd)
-        if self.e.timer_fd >= 0:
-            close(self.e.timer_fd)
+        close_events(self.e)
+        close_twins(self.e)
+        free(self.e.streams)
+        free(self.e.shared.targets)
+        if self.e.datagrams != NULL:
+            datagrams_free(self.e.datagrams)
+            free(self.e.datagrams)
         if self.e.udp != NULL:
             udp_free(self.e.udp)
             free(self.e.udp)
@@ -394,8 +472,14 @@ cdef class Engine:
     def run(self, uint64_t slice_ns):
         """Runs for slice_ns nanoseconds without the GIL; "running", "finished", or "interrupted" by a signal."""
         cdef int status
-        if self.e.udp == NULL:
+        if self.e.epoll_fd < 0:
             raise ValueError("an engine without a socket is driven by turn()")
+        if not self.is_started:
+            self.is_started = True
+            if self.e.streams != NULL:
+                start_streams(self.e)
+            if self.e.twins != NULL:
+                start_twins(self.e, self.twin_settings)
         with nogil:
             status = run_slice(self.e, monotonic_ns() + slice_ns, self.max_receive_batches)
             update_gauges(self.e)
@@ -405,7 +489,7 @@ cdef class Engine:
         """One turn of a memory-link engine at the caller's time; True where the test is finished."""
         cdef engine_t* e = self.e
         cdef bint is_over
-        if e.udp != NULL:
+        if e.epoll_fd >= 0:
             raise ValueError("an engine with a socket is driven by run()")
         if now_ns < e.rt.now_ns:
             raise ValueError("time runs forward")
@@ -500,7 +584,7 @@ cdef class Engine:
         self.e.quit_level = max(self.e.quit_level, level)
 
     cdef uint64_t _now(self):
-        return monotonic_ns() if self.e.udp != NULL else self.e.rt.now_ns
+        return monotonic_ns() if self.e.epoll_fd >= 0 else self.e.rt.now_ns
 
     def take_commands(self):
         """[(peer named by dest, command), ...] of the sendCmds since the last call."""
@@ -582,6 +666,12 @@ cdef class Engine:
         return self.e.rt.calls.n_open
 
     @property
+    def open_sockets(self):
+        """Connections, and UDP sockets of calls, that are open besides the engine's own socket."""
+        update_gauges(self.e)
+        return self.e.rt.gauges[<int> GAUGE_OPEN_SOCKETS]
+
+    @property
     def start_ns(self):
         """Monotonic nanoseconds of the engine's start."""
         return self.e.rt.start_ns
@@ -640,7 +730,7 @@ cdef class Engine:
             "n_generic": p.n_counters,
             "hist_offset": rt.hists - rt.words,
             "hist_stride": HIST_WORDS,
-            "n_hists": p.n_rtds + 2,
+            "n_hists": p.n_rtds + 3,
             "hist_header": HIST_HEADER,
             "hist_sub_bits": HIST_SUB_BITS,
             "repartitions": tables,

@@ -47,6 +47,7 @@ cdef void expand_context(runtime_t* rt, call_t* call, msg_t* last, render_ctx_t*
     ctx.elapsed_ns = rt.now_ns - rt.start_ns
     ctx.random_state = &rt.random_state
     ctx.cseq = call.cseq
+    ctx.local_port = call_link(rt, call).local_port if unlikely(rt.link_off != 0) else 0
     ctx.last = last
     ctx.expand = expand_piece
     ctx.authorize = authorize

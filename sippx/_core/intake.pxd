@@ -6,7 +6,11 @@ from sippx._core.program cimport program_t
 from sippx._core.span cimport span_t
 from sippx._core.state cimport engine_t
 
-# Datagrams of `segment` bytes back to back, the last may be shorter.
+# A message from source: parsed now, delivered with others by deliver_parsed(), or at once where PARSE_BATCH are there.
+# bytes and source are borrowed until then.
+cdef void take_message(engine_t* e, const char* bytes, uint32_t n, const address_t* source) noexcept nogil
+cdef void deliver_parsed(engine_t* e) noexcept nogil
+# Datagrams of `segment` bytes back to back, the last may be shorter; delivered when it returns.
 cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint32_t segment,
                          const address_t* source) noexcept nogil
 

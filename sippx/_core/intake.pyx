@@ -13,7 +13,7 @@ from sippx._core.matching cimport opens_call
 from sippx._core.message cimport MSG_REQUEST, msg_t
 from sippx._core.parser cimport PARSE_E_KEEPALIVE, PARSE_E_NO_CALL_ID, PARSE_OK, msg_parse_again
 from sippx._core.program cimport program_t
-from sippx._core.runtime cimport count, number_call, runtime_t, trace, traces
+from sippx._core.runtime cimport choose_remote, count, number_call, runtime_t, trace, traces
 from sippx._core.span cimport span_of, span_t
 from sippx._core.state cimport PARSE_BATCH, engine_t, may_open, note_opened, note_peak
 
@@ -91,6 +91,8 @@ cdef call_t* open_incoming(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_, 
         return NULL
     number_call(rt, call)
     call.remote = peer_of(rt, source)
+    if unlikely(rt.adopt != NULL):
+        rt.adopt(rt, call)
     call.flags |= CALL_INCOMING
     count(rt, COUNT_INCOMING_CALLS)
     note_peak(rt)
@@ -141,54 +143,65 @@ cdef inline bint deliver_to(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_)
     return True
 
 
-cdef void deliver(engine_t* e, uint32_t i, const address_t* source) noexcept nogil:
+cdef void deliver(engine_t* e, uint32_t i) noexcept nogil:
     cdef msg_t* m = &e.msgs[i]
     if likely(deliver_to(&e.rt, m, e.keys[i], e.hashes[i])):
         return
     # both tables hash with the same seed
     if unlikely(e.side != NULL) and deliver_to(e.side, m, e.keys[i], e.hashes[i]):
         return
-    stray_message(e, m, e.keys[i], e.hashes[i], source)
+    stray_message(e, m, e.keys[i], e.hashes[i], e.sources[i])
+
+
+cdef void take_message(engine_t* e, const char* bytes, uint32_t n, const address_t* source) noexcept nogil:
+    cdef runtime_t* rt = &e.rt
+    cdef uint32_t k = e.n_parsed
+    cdef int status
+    count(rt, COUNT_DATAGRAMS_RECEIVED)
+    status = msg_parse_again(e.memos, &e.msgs[k], bytes, n)
+    if likely(status == PARSE_OK):
+        e.keys[k] = e.msgs[k].call_id if rt.config.keep_slashes else call_key(e.msgs[k].call_id)
+    if unlikely(traces(rt, TRACE_RECEIVED)):
+        trace(rt, TRACE_RECEIVED, 0, 0, e.keys[k] if status == PARSE_OK else span_of(bytes, 0), span_of(bytes, n))
+    if unlikely(status != PARSE_OK):
+        refuse_datagram(e, status, bytes, n)
+        return
+    e.sources[k] = source
+    e.hashes[k] = calls_hash(&rt.calls, e.keys[k])
+    calls_prefetch_slot(&rt.calls, e.hashes[k])
+    e.n_parsed = k + 1
+    if e.n_parsed == PARSE_BATCH:
+        deliver_parsed(e)
+
+
+cdef void deliver_parsed(engine_t* e) noexcept nogil:
+    cdef runtime_t* rt = &e.rt
+    cdef uint32_t i, guess, n = e.n_parsed
+    for i in range(n):
+        guess = calls_guess(&rt.calls, e.hashes[i])
+        if guess <= CALL_FOUND_MAX:
+            prefetch(call_at(&rt.calls, guess))
+            prefetch(<char*> call_at(&rt.calls, guess) + 64)
+            prefetch(<char*> call_at(&rt.calls, guess) + 128)
+            prefetch(<char*> call_at(&rt.calls, guess) + 192)
+    for i in range(n):
+        deliver(e, i)
+    e.n_parsed = 0
 
 
 cdef void take_datagrams(engine_t* e, const char* bytes, uint32_t n_bytes, uint32_t segment,
                          const address_t* source) noexcept nogil:
-    """Datagrams of `segment` bytes back to back (the last may be shorter): parse a batch, then deliver it."""
-    cdef runtime_t* rt = &e.rt
-    cdef uint32_t off = 0, n, k, i
-    cdef uint32_t guess
-    cdef int status
+    """Datagrams of `segment` bytes back to back; the last may be shorter."""
+    cdef uint32_t off = 0, n
     if segment == 0:
         segment = n_bytes if n_bytes else 1
     while True:
-        k = 0
-        while k < PARSE_BATCH and (off < n_bytes or (n_bytes == 0 and off == 0)):
-            n = segment if segment < n_bytes - off else n_bytes - off
-            count(rt, COUNT_DATAGRAMS_RECEIVED)
-            status = msg_parse_again(e.memos, &e.msgs[k], bytes + off, n)
-            if likely(status == PARSE_OK):
-                e.keys[k] = e.msgs[k].call_id if rt.config.keep_slashes else call_key(e.msgs[k].call_id)
-            if unlikely(traces(rt, TRACE_RECEIVED)):
-                trace(rt, TRACE_RECEIVED, 0, 0, e.keys[k] if status == PARSE_OK else span_of(bytes, 0),
-                      span_of(bytes + off, n))
-            if likely(status == PARSE_OK):
-                e.hashes[k] = calls_hash(&rt.calls, e.keys[k])
-                calls_prefetch_slot(&rt.calls, e.hashes[k])
-                k += 1
-            else:
-                refuse_datagram(e, status, bytes + off, n)
-            off += n if n else 1
-        for i in range(k):
-            guess = calls_guess(&rt.calls, e.hashes[i])
-            if guess <= CALL_FOUND_MAX:
-                prefetch(call_at(&rt.calls, guess))
-                prefetch(<char*> call_at(&rt.calls, guess) + 64)
-                prefetch(<char*> call_at(&rt.calls, guess) + 128)
-                prefetch(<char*> call_at(&rt.calls, guess) + 192)
-        for i in range(k):
-            deliver(e, i, source)
+        n = segment if segment < n_bytes - off else n_bytes - off
+        take_message(e, bytes + off, n, source)
+        off += n if n else 1
         if off >= n_bytes:
             break
+    deliver_parsed(e)
 
 # --------------------------------------------------------------------------- commands of the twin
 
@@ -202,13 +215,21 @@ cdef bint opens_by_command(const program_t* p) noexcept nogil:
 
 cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil:
     cdef runtime_t* rt = &e.rt
-    cdef uint64_t hash_ = calls_hash(&rt.calls, call_id)
-    cdef uint64_t other = 0
-    cdef uint32_t found = calls_find(&rt.calls, call_id, hash_, &other)
+    cdef uint64_t hash_, other = 0
+    cdef uint32_t found
     cdef call_t* call
+    if not rt.config.keep_slashes:
+        call_id = call_key(call_id)
+    hash_ = calls_hash(&rt.calls, call_id)
+    found = calls_find(&rt.calls, call_id, hash_, &other)
     if found <= CALL_FOUND_MAX:
         interp_command(rt, call_at(&rt.calls, found), text)
         return
+    if e.side != NULL and found == CALL_NONE:
+        found = calls_find(&e.side.calls, call_id, hash_, &other)
+        if found <= CALL_FOUND_MAX:
+            interp_command(e.side, call_at(&e.side.calls, found), text)
+            return
     call = NULL
     if found == CALL_NONE and e.opens_by_command and call_id.len > 0 and may_open(e):
         call = calls_open(&rt.calls, call_id, hash_, rt.now_ns)
@@ -217,7 +238,7 @@ cdef void take_command(engine_t* e, span_t text, span_t call_id) noexcept nogil:
         trace(rt, TRACE_OUT_OF_CALL, e.quit_level, 0, call_id, excerpt(text.ptr, text.len))
         return
     number_call(rt, call)
-    call.remote = rt.remote
+    choose_remote(rt, call)
     count(rt, COUNT_OUTGOING_CALLS)
     note_peak(rt)
     note_opened(e)

@@ -22,6 +22,9 @@ cdef void interp_deliver(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil
 cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil
 cdef void interp_retransmit(runtime_t* rt, call_t* call) noexcept nogil
 
+# The connection of a call that waits to send takes more.
+cdef void interp_resume(runtime_t* rt, call_t* call) noexcept nogil
+
 # A message for a resting call that was just woken: it goes on waiting until engine tick expiry_ms.
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil
 

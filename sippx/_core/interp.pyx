@@ -14,6 +14,7 @@ from sippx._core.hash cimport fingerprint_aes, hash_bytes, random_u64
 from sippx._core.matching cimport IGNORED, NO_STEP, match_backward, match_forward
 from sippx._core.message cimport MSG_REQUEST, MSG_RESPONSE, header_tag, msg_first_value, msg_t
 from sippx._core.outbox cimport outbox_room
+from sippx._core.program cimport template_t
 from sippx._core.runtime cimport *
 from sippx._core.sample cimport sample_value
 from sippx._core.sending cimport (
@@ -82,6 +83,8 @@ cdef void retransmission_timeout(runtime_t* rt, call_t* call, uint32_t i) noexce
     cdef const step_t* s = &rt.program.steps[i]
     count_step(rt, i, STEPC_TIMEOUT)
     stop_retransmitting(rt, call)
+    if unlikely(rt.shared.targets != NULL):
+        target_failed(rt, &call.remote)
     if s.on_timeout >= 0 and <uint32_t> s.on_timeout < rt.program.n_steps:
         count(rt, COUNT_WARNINGS)
         trace(rt, TRACE_RETRANS_TIMEOUT_JUMP, <int32_t> i, s.on_timeout, call_call_id(call), nothing())
@@ -110,7 +113,7 @@ cdef void arm_receive_timeout(runtime_t* rt, call_t* call) noexcept nogil:
     cdef int32_t best = 0
     while i < rt.program.n_steps:
         s = &rt.program.steps[i]
-        if s.kind != STEP_RECV:
+        if s.kind != STEP_RECV and s.kind != STEP_RECV_CMD:
             break
         if s.timeout_ms > 0 and (best == 0 or s.timeout_ms < best):
             best = s.timeout_ms
@@ -147,6 +150,8 @@ cdef uint64_t pause_ms(runtime_t* rt, call_t* call, const step_t* s) noexcept no
 
 cdef void interp_woken(runtime_t* rt, call_t* call, uint64_t expiry_ms, msg_t* m) noexcept nogil:
     set_state(rt, call, CALL_PAUSED)
+    if unlikely(rt.adopt != NULL):
+        rt.adopt(rt, call)
     wheel_schedule(&rt.timers, &call.timer, expiry_ms)
     interp_deliver(rt, call, m)
 
@@ -179,6 +184,48 @@ cdef inline bint act_on_last(runtime_t* rt, call_t* call, uint32_t i, msg_t* cur
     """Actions of a step that neither sends nor receives: they look at the last message received."""
     cdef msg_t* last = last_message(rt, call, current)
     return act(rt, call, i, whole(last) if last != NULL else nothing(), last, last, honoured)
+
+
+cdef bint park_congested(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
+    """Leaves the call at its send until its connection takes more, or its time is over. False: no memory."""
+    cdef int32_t timeout_ms = rt.program.steps[call.step].timeout_ms
+    set_state(rt, call, CALL_CONGESTED)
+    if timeout_ms <= 0:
+        timeout_ms = <int32_t> rt.config.send_timeout_ms
+    if timeout_ms > 0:
+        schedule_after(rt, &rt.timers, &call.timer, timeout_ms)
+    return current == NULL or call_save_last(&rt.calls, call, current.data, current.len)
+
+
+cdef bint may_send(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
+    """What the call sends through is there and takes more; False: the call waits for that, or was ended."""
+    cdef uint32_t readiness = rt.prepare(rt, call)
+    if likely(readiness == READY):
+        return True
+    if readiness != NOT_READY:
+        end_call(rt, call, readiness, DEAD_FAILED, True)
+    elif not park_congested(rt, call, current):
+        end_call(rt, call, COUNT_FAILED_CANNOT_SEND_MESSAGE, DEAD_FAILED, True)
+    return False
+
+
+cdef void interp_resume(runtime_t* rt, call_t* call) noexcept nogil:
+    if call.state == CALL_CONGESTED:
+        wheel_cancel(&rt.timers, &call.timer)
+        run(rt, call, NULL)
+
+
+cdef void send_timeout(runtime_t* rt, call_t* call) noexcept nogil:
+    """The connection has taken nothing for the time that a send may wait."""
+    cdef uint32_t i = call.step
+    cdef int32_t target = rt.program.steps[i].on_timeout
+    count_step(rt, i, STEPC_TIMEOUT)
+    count(rt, COUNT_WARNINGS)
+    trace(rt, TRACE_SEND_TIMEOUT, <int32_t> i, target, call_call_id(call), nothing())
+    if target >= 0 and <uint32_t> target < rt.program.n_steps:
+        jump(rt, call, <uint32_t> target, NULL)
+        return
+    abort_call(rt, call, COUNT_FAILED_TIMEOUT_ON_SEND, NULL)
 
 
 cdef bint run_send(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
@@ -247,6 +294,8 @@ cdef void run(runtime_t* rt, call_t* call, msg_t* current) noexcept nogil:
             if wheel_is_scheduled(&call.retrans_timer):
                 kept = park(rt, call, CALL_BLOCKED, current)
                 break
+            if unlikely(rt.prepare != NULL) and not may_send(rt, call, current):
+                return
             if not run_send(rt, call, current):
                 return
         elif s.kind == STEP_PAUSE:
@@ -307,6 +356,8 @@ cdef void interp_timer(runtime_t* rt, call_t* call) noexcept nogil:
         run(rt, call, NULL)
     elif call.state == CALL_WAITING:
         receive_timeout(rt, call)
+    elif call.state == CALL_CONGESTED:
+        send_timeout(rt, call)
 
 
 cdef void receive_timeout(runtime_t* rt, call_t* call) noexcept nogil:
@@ -340,6 +391,17 @@ cdef bint send_command(runtime_t* rt, call_t* call, const step_t* s, msg_t* curr
     return True
 
 
+cdef void tell_twin(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
+    """Says that the call is aborted, so that the twin aborts its own."""
+    cdef const template_t* t = &rt.program.defaults[<int> DEFAULT_TWIN_ABORT]
+    cdef span_t text
+    if not rt.config.has_plain_twin or call.step == 0:
+        return
+    text = expand_text(rt, call, t.piece_first, t.n_pieces, m, 4)
+    if text.len > 0:
+        rt.send_command(rt, nothing(), text)
+
+
 cdef bint is_from(span_t text, const char* peer, uint32_t n) noexcept nogil:
     """Whether the command's From: names that peer; a recvCmd without src takes any."""
     cdef const char* end = text.ptr + text.len
@@ -362,7 +424,8 @@ cdef void interp_command(runtime_t* rt, call_t* call, span_t text) noexcept nogi
         return
     while i < rt.program.n_steps:
         s = &rt.program.steps[i]
-        if s.kind == STEP_RECV_CMD and is_from(text, rt.program.pool + s.name_off, s.name_len):
+        if s.kind == STEP_RECV_CMD \
+                and (rt.config.has_plain_twin or is_from(text, rt.program.pool + s.name_off, s.name_len)):
             break
         if s.kind != STEP_NOP and not s.flags & STEP_OPTIONAL:
             i = rt.program.n_steps
@@ -527,12 +590,14 @@ cdef void unexpected(runtime_t* rt, call_t* call, msg_t* m) noexcept nogil:
         if aborts:
             if rt.config.behaviors & BEHAVIOR_BYE:
                 send_default(rt, call, DEFAULT_200, m)
+            tell_twin(rt, call, m)
             end_call(rt, call, COUNT_FAILED_UNEXPECTED_MESSAGE, DEAD_ABORTED, False)
         return
     trace(rt, TRACE_UNEXPECTED, <int32_t> i, 0, call_call_id(call), whole(m))
     trace(rt, TRACE_ABORT_UNEXPECTED if aborts else TRACE_CONTINUE_UNEXPECTED, <int32_t> i, call.state,
           call_call_id(call), whole(m))
     if aborts:
+        tell_twin(rt, call, m)
         note_received(call, m)
         abort_call(rt, call, COUNT_FAILED_UNEXPECTED_MESSAGE, m)
 

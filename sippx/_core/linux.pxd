@@ -19,6 +19,7 @@ cdef extern from *:
     #include <sys/syscall.h>
     #include <netinet/in.h>
     #include <netinet/udp.h>
+    #include <sys/uio.h>
     #include <linux/errqueue.h>
     #include <arpa/inet.h>
     #include <fcntl.h>
@@ -36,6 +37,9 @@ cdef extern from *:
     #endif
     #ifndef SOL_UDP
     #define SOL_UDP 17
+    #endif
+    #ifndef IP_BIND_ADDRESS_NO_PORT
+    #define IP_BIND_ADDRESS_NO_PORT 24
     #endif
     #endif
     """
@@ -72,6 +76,9 @@ cdef extern from *:
         void* msg_control
         size_t msg_controllen
         int msg_flags
+    struct linger:
+        int l_onoff
+        int l_linger
     struct mmsghdr:
         msghdr msg_hdr
         unsigned int msg_len
@@ -96,12 +103,15 @@ cdef extern from *:
         timespec it_value
 
     int AF_INET, AF_INET6, SOCK_DGRAM, SOL_SOCKET, SOL_UDP, IPPROTO_IP, IPPROTO_IPV6
+    int SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, IPPROTO_TCP, IPPROTO_SCTP, SHUT_WR
     int UDP_SEGMENT, UDP_GRO, SO_RXQ_OVFL, IP_RECVERR, IPV6_RECVERR
-    int MSG_DONTWAIT, MSG_ERRQUEUE, MSG_TRUNC
-    int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC, EPOLLET
+    int SO_ERROR, SO_LINGER, SO_REUSEADDR, IP_BIND_ADDRESS_NO_PORT
+    int MSG_DONTWAIT, MSG_ERRQUEUE, MSG_TRUNC, MSG_NOSIGNAL, MSG_EOR
+    int EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP, EPOLLRDHUP, EPOLLET
+    int EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLL_CLOEXEC
     int CLOCK_MONOTONIC, TFD_TIMER_ABSTIME, TFD_NONBLOCK, TFD_CLOEXEC
-    int EAGAIN, EWOULDBLOCK, EINTR, EIO, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, ENOSYS, ECONNREFUSED, EPERM
-    int EOPNOTSUPP, ENOPROTOOPT
+    int EAGAIN, EBADF, EWOULDBLOCK, EINTR, EIO, EINVAL, EMSGSIZE, ENOBUFS, ENOMEM, ENOSYS, ECONNREFUSED, EPERM
+    int EOPNOTSUPP, ENOPROTOOPT, EADDRINUSE, EADDRNOTAVAIL, ECONNRESET, EINPROGRESS, EPIPE, ETIMEDOUT, EMFILE, ENFILE
     int PROT_READ, PROT_WRITE, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MADV_HUGEPAGE, MADV_DONTNEED
     void* MAP_FAILED
 
@@ -117,6 +127,14 @@ cdef extern from *:
     unsigned char* CMSG_DATA(cmsghdr* cmsg) nogil
     size_t CMSG_LEN(size_t n) nogil
     size_t CMSG_SPACE(size_t n) nogil
+    int socket(int family, int type, int protocol) nogil
+    int bind(int fd, const sockaddr* name, socklen_t size) nogil
+    int connect(int fd, const sockaddr* name, socklen_t size) nogil
+    int accept4(int fd, sockaddr* name, socklen_t* size, int flags) nogil
+    int getsockname(int fd, sockaddr* name, socklen_t* size) nogil
+    int shutdown(int fd, int how) nogil
+    ssize_t recv(int fd, void* out, size_t n, int flags) nogil
+    ssize_t send(int fd, const void* data, size_t n, int flags) nogil
     int epoll_create1(int flags) nogil
     int epoll_ctl(int epfd, int op, int fd, epoll_event* event) nogil
     int epoll_wait(int epfd, epoll_event* events, int n, int timeout_ms) nogil

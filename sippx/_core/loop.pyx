@@ -1,5 +1,4 @@
 # sippx/_core/loop.pyx: pace, flush, wait, receive, expire, flush: one turn after the other. No SIP syntax in it.
-from libc.errno cimport errno
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -9,12 +8,15 @@ from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.endings cimport end_rest, give_up
 from sippx._core.interp cimport interp_retransmit, interp_timer
-from sippx._core.linux cimport EINTR, EPOLLERR, TFD_TIMER_ABSTIME, epoll_event, epoll_wait, itimerspec, timerfd_settime
+from sippx._core.connections cimport connections_expire, connections_next_ms
+from sippx._core.linux cimport TFD_TIMER_ABSTIME, itimerspec, timerfd_settime
 from sippx._core.pacing cimport next_start_ns, pace
 from sippx._core.runtime cimport NS_PER_MS, STOP_GRACEFULLY, STOP_NOW, now_ms, runtime_t
 from sippx._core.state cimport engine_t
-from sippx._core.transport cimport collect_udp_counters, flush_all, receive, set_now
-from sippx._core.udp cimport udp_drain_errors
+from sippx._core.transport cimport (
+    INPUT_MORE, INPUT_NONE, INPUT_SIGNAL, INPUT_SOME, close_connections_at_end, collect_counters, flush_all, poll_input,
+    set_now, settle, wait_input,
+)
 from sippx._core.wheel cimport wheel_advance, wheel_next, wheel_node_t, wheel_pop
 
 cdef extern from "<stddef.h>" nogil:
@@ -30,6 +32,8 @@ cdef void expire(engine_t* e) noexcept nogil:
     expire_calls(&e.rt)
     if unlikely(e.side != NULL):
         expire_calls(e.side)
+    if unlikely(e.connections != NULL):
+        connections_expire(e.connections, now_ms(&e.rt))
 
 
 cdef void expire_calls(runtime_t* rt) noexcept nogil:
@@ -64,6 +68,10 @@ cdef uint64_t next_timer_ns(engine_t* e) noexcept nogil:
         u = next_timer_of(e.side)
         if u < t:
             t = u
+    if unlikely(e.connections != NULL):
+        u = connections_next_ms(e.connections)
+        if u != ~0ULL and e.rt.start_ns + u * NS_PER_MS < t:
+            t = e.rt.start_ns + u * NS_PER_MS
     return t
 
 
@@ -109,6 +117,8 @@ cdef void end_test(engine_t* e) noexcept nogil:
     if e.side != NULL and e.shared.stop < <uint32_t> STOP_NOW:
         give_up_calls(e.side)
     flush_all(e)
+    if e.connections != NULL:
+        close_connections_at_end(e)
 
 
 cdef void update_gauges_of(runtime_t* rt) noexcept nogil:
@@ -124,34 +134,25 @@ cdef void update_gauges(engine_t* e) noexcept nogil:
     update_gauges_of(&e.rt)
     if e.side != NULL:
         update_gauges_of(e.side)
-    if e.udp != NULL:
-        collect_udp_counters(e)
+    collect_counters(e)
 
 
 cdef int sleep_until(engine_t* e, uint64_t wake_ns) noexcept nogil:
-    """Waits for a message (1), wake_ns or a little before (0), or a signal (2)."""
-    cdef epoll_event[4] events
+    """Waits for input until wake_ns or a little before."""
     cdef itimerspec at
     cdef uint64_t begin_ns = monotonic_ns()
-    cdef int i, n, status = 0
+    cdef int status
     if begin_ns >= wake_ns:
-        return 0
+        return INPUT_NONE
     if e.timer_at_ns > wake_ns or e.timer_at_ns <= begin_ns:
         memset(&at, 0, sizeof(at))
         at.it_value.tv_sec = <long> (wake_ns // 1000000000)
         at.it_value.tv_nsec = <long> (wake_ns % 1000000000)
         timerfd_settime(e.timer_fd, TFD_TIMER_ABSTIME, &at, NULL)
         e.timer_at_ns = wake_ns
-    n = epoll_wait(e.epoll_fd, events, 4, -1)
-    if n < 0 and errno == EINTR:
-        return 2
-    for i in range(n):
-        if events[i].data.fd == e.timer_fd:
-            continue
-        status = 1
+    status = wait_input(e)
+    if status == INPUT_SOME or status == INPUT_MORE:
         e.is_idle = monotonic_ns() - begin_ns > NO_SLEEP_NS
-        if unlikely(events[i].events & EPOLLERR):
-            udp_drain_errors(e.udp)
     return status
 
 
@@ -159,7 +160,7 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
     """Turns until end_ns, the end of the test (1), or a signal (2)."""
     cdef runtime_t* rt = &e.rt
     cdef uint64_t wake, t
-    cdef uint32_t k, n
+    cdef uint32_t k
     cdef int status
     cdef bint more_due
     set_now(e, monotonic_ns())
@@ -181,22 +182,23 @@ cdef int run_slice(engine_t* e, uint64_t end_ns, uint32_t max_receive_batches) n
         t = next_timer_ns(e)
         if t < wake:
             wake = t
-        n = 0
+        status = INPUT_NONE
         if more_due or wake <= rt.now_ns or not e.is_idle:
-            n = receive(e)
-            e.is_idle = n == 0
-        if n == 0 and not more_due and wake > rt.now_ns:
+            status = poll_input(e)
+            e.is_idle = status == INPUT_NONE
+        if status == INPUT_NONE and not more_due and wake > rt.now_ns:
             status = sleep_until(e, wake)
-            if status == 2:
+            if status == INPUT_SIGNAL:
                 return 2
-            if status == 1:
-                n = receive(e)
+            if status != INPUT_NONE and e.udp != NULL:
+                status = poll_input(e)
         k = 1
-        while n == e.udp.rx_batch and k < max_receive_batches:
+        while status == INPUT_MORE and k < max_receive_batches:
             # messages made so far leave before the next batch is looked at: the peer works meanwhile
             flush_all(e)
-            n = receive(e)
+            status = poll_input(e)
             k += 1
         set_now(e, monotonic_ns())
         expire(e)
         flush_all(e)
+        settle(e)

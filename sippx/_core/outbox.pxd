@@ -5,6 +5,9 @@
 # a group whose index is not below that of the call's previous message in the same generation (the
 # `min_group` argument); later groups leave later, so nothing of one call is ever overtaken.
 #
+# For streams (`ends` is there) groups hold messages of any length, and one connection's go into the same group as long
+# as there is room.
+#
 # Use: reserve() gives room for a message of any length where the hinted group will probably keep it;
 # render there; commit() files it, moving the bytes only if the guess was wrong. When reserve() says
 # OUTBOX_FULL the owner flushes and calls clear(), which starts a new generation.
@@ -16,14 +19,16 @@ cdef enum:
     OUTBOX_GROUPS = 32
     OUTBOX_SEGMENTS = 64         # UDP_MAX_SEGMENTS of the kernels that have it lowest
     OUTBOX_GROUP_BYTES = 65507   # a GSO send is one UDP payload to the kernel
+    OUTBOX_STREAM_SEGMENTS = 512
     OUTBOX_FULL = -1
 
 cdef struct group_t:
     address_t dest
     char* bytes
     uint32_t n_segments
-    uint32_t segment_len
+    uint32_t segment_len         # of each; of streams: of the last
     uint32_t n_bytes
+    uint32_t* ends               # of streams: where each message ends, OUTBOX_STREAM_SEGMENTS; else NULL
 
 cdef struct outbox_t:
     group_t groups[OUTBOX_GROUPS]
@@ -31,9 +36,13 @@ cdef struct outbox_t:
     uint32_t generation          # never 0
     uint32_t max_segments        # 1..OUTBOX_SEGMENTS
     uint64_t n_datagrams         # filed in this generation
+    bint is_stream
     char* memory
+    uint32_t* ends
 
 cdef int outbox_init(outbox_t* o, uint32_t max_segments) noexcept nogil     # 0, or -1: no memory
+# Makes an empty outbox one for streams: 0, or -1: no memory.
+cdef int outbox_for_streams(outbox_t* o) noexcept nogil
 cdef void outbox_free(outbox_t* o) noexcept nogil
 cdef void outbox_clear(outbox_t* o) noexcept nogil
 

@@ -27,9 +27,23 @@ cdef int outbox_init(outbox_t* o, uint32_t max_segments) noexcept nogil:
     return 0
 
 
+cdef int outbox_for_streams(outbox_t* o) noexcept nogil:
+    cdef uint32_t i
+    o.ends = <uint32_t*> malloc(OUTBOX_GROUPS * OUTBOX_STREAM_SEGMENTS * sizeof(uint32_t))
+    if o.ends == NULL:
+        return -1
+    for i in range(OUTBOX_GROUPS):
+        o.groups[i].ends = o.ends + i * OUTBOX_STREAM_SEGMENTS
+    o.is_stream = True
+    o.max_segments = OUTBOX_STREAM_SEGMENTS
+    return 0
+
+
 cdef void outbox_free(outbox_t* o) noexcept nogil:
     free(o.memory)
+    free(o.ends)
     o.memory = NULL
+    o.ends = NULL
 
 
 cdef void outbox_clear(outbox_t* o) noexcept nogil:
@@ -54,8 +68,22 @@ cdef inline int32_t open_group(outbox_t* o, const address_t* dest) noexcept nogi
     return <int32_t> (o.n_groups - 1)
 
 
+cdef int32_t reserve_in_stream(outbox_t* o, const address_t* dest, uint32_t min_group) noexcept nogil:
+    """The newest group of that destination, where it takes a message of any length; else a new one."""
+    cdef int32_t i = <int32_t> o.n_groups - 1
+    while i >= 0 and not address_equal(&o.groups[i].dest, dest):
+        i -= 1
+    if i >= <int32_t> min_group and has_room(o, &o.groups[i], 1):
+        return i
+    if o.n_groups >= OUTBOX_GROUPS:
+        return OUTBOX_FULL
+    return open_group(o, dest)
+
+
 cdef int32_t outbox_reserve(outbox_t* o, const address_t* dest, int32_t hint, uint32_t min_group) noexcept nogil:
     cdef group_t* g
+    if o.is_stream:
+        return reserve_in_stream(o, dest, min_group)
     # one group stays spare, so that commit() can always move a message of unexpected length
     if o.n_groups >= OUTBOX_GROUPS - 1:
         return OUTBOX_FULL
@@ -78,6 +106,12 @@ cdef int32_t outbox_commit(outbox_t* o, int32_t group, uint32_t n, uint32_t min_
     cdef int32_t target = -1
     cdef uint32_t i
     o.n_datagrams += 1
+    if o.is_stream:
+        g.n_bytes += n
+        g.segment_len = n
+        g.ends[g.n_segments] = g.n_bytes
+        g.n_segments += 1
+        return group
     if likely(g.n_segments > 0 and n == g.segment_len):
         g.n_segments += 1
         g.n_bytes += n
@@ -109,10 +143,12 @@ cdef class Outbox:
     """An outbox that Python fills and empties: put() files one datagram, take() empties it in send order."""
     cdef outbox_t o
 
-    def __cinit__(self, uint32_t max_segments=OUTBOX_SEGMENTS):
+    def __cinit__(self, uint32_t max_segments=OUTBOX_SEGMENTS, bint is_stream=False):
         if not 1 <= max_segments <= OUTBOX_SEGMENTS:
             raise ValueError(f"max_segments {max_segments} not in 1..{OUTBOX_SEGMENTS}")
         if outbox_init(&self.o, max_segments) != 0:
+            raise MemoryError
+        if is_stream and outbox_for_streams(&self.o) != 0:
             raise MemoryError
 
     def __dealloc__(self):
@@ -140,7 +176,14 @@ cdef class Outbox:
         for i in range(self.o.n_groups):
             g = self.o.groups[i]
             groups.append((g.dest.port, [
-                PyBytes_FromStringAndSize(g.bytes + k * g.segment_len, g.segment_len) for k in range(g.n_segments)
+                self._message(&self.o.groups[i], k) for k in range(g.n_segments)
             ]))
         outbox_clear(&self.o)
         return groups
+
+    cdef bytes _message(self, const group_t* g, uint32_t k):
+        cdef uint32_t first = k * g.segment_len, end = first + g.segment_len
+        if self.o.is_stream:
+            first = g.ends[k - 1] if k else 0
+            end = g.ends[k]
+        return PyBytes_FromStringAndSize(g.bytes + first, end - first)

@@ -8,7 +8,7 @@ from sippx._core.codes cimport *
 from sippx._core.dialog cimport users_take
 from sippx._core.interp cimport interp_start
 from sippx._core.program cimport program_t
-from sippx._core.runtime cimport count, number_call, runtime_t, trace
+from sippx._core.runtime cimport choose_remote, count, number_call, runtime_t, trace
 from sippx._core.span cimport span_of
 from sippx._core.state cimport CALL_ID_CAP, STARTS_AHEAD, engine_t, may_open, note_opened, note_peak
 from sippx._core.stats cimport HIST_WORDS, hist_record
@@ -58,7 +58,7 @@ cdef bint start_call(engine_t* e, uint32_t i, uint64_t due_ns, uint32_t user_id)
         trace(rt, TRACE_CALLS_REFUSED, 0, 0, e.start_ids[i], span_of(e.start_ids[i].ptr, 0))
         return False
     number_call(rt, call)
-    call.remote = rt.remote
+    choose_remote(rt, call)
     count(rt, COUNT_OUTGOING_CALLS)
     lag = rt.now_ns - due_ns if rt.now_ns > due_ns else 0
     hist_record(rt.hists + lag_hist * HIST_WORDS, &rt.maxima[lag_hist], lag)

@@ -9,7 +9,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from sippx._core.address cimport address_t
-from sippx._core.bits cimport BYTES_READABLE_PAST_END
+from sippx._core.bits cimport BYTES_READABLE_PAST_END, unlikely
 from sippx._core.calls cimport call_t, calls_t
 from sippx._core.codes cimport *
 from sippx._core.digest cimport digest_ctx_t
@@ -20,11 +20,14 @@ from sippx._core.outbox cimport outbox_t
 from sippx._core.program cimport program_t
 from sippx._core.ring cimport ring_put, ring_t, rtt_trace_t
 from sippx._core.span cimport span_of, span_t
+from sippx._core.targets cimport targets_failed, targets_next, targets_t
 from sippx._core.variables cimport variable_t
 from sippx._core.wheel cimport wheel_node_t, wheel_schedule, wheel_t
 
 cdef enum:
     NS_PER_MS = 1000000
+    NO_CALL = 0xFFFFFFFF
+    TARGET_PENALTY_MS = 10000    # a target that does not answer is left out for so long
     SCRATCH_TEXTS = 5
     SCRATCH_STRIDE = 66048       # a message, padded at both ends
     TDM_CIRCUITS = 1024
@@ -94,7 +97,26 @@ cdef struct config_t:
     bint keep_slashes            # -callid_slash_ign
     address_t reply_to           # -rsa: where incoming calls send to; family 0: where their first message came from
     bint auto_answer             # -aa: INFO, NOTIFY, OPTIONS and UPDATE that nothing expects get a 200
+    uint8_t family               # AF_INET or AF_INET6: of the addresses that calls send to
+    char protocol[8]             # transport in small letters, as setdest names it
+    bint owns_sockets            # a client whose calls have a socket or connection each: [local_port] is theirs
+    uint32_t send_timeout_ms     # -send_timeout, 0: none
+    bint has_plain_twin          # -3pcc: src of a recvCmd does not count, the twin is told of aborted calls
     bint says_goodbye            # aborted calls end with ACK, CANCEL or BYE: a client's, and all of a mixed run
+
+# Of a call whose messages leave through a connection or a socket of its own; calls of one connection are linked.
+cdef struct link_t:
+    uint32_t next, previous      # calls of the same connection, NO_CALL at the ends
+    uint32_t next_waiting, previous_waiting
+    uint16_t local_port          # [local_port], host order; 0: the engine's
+    bint is_linked
+    bint is_waiting
+
+# What prepare() of a runtime says.
+cdef enum Readiness:
+    READY = 0
+    NOT_READY = 0xFFFF           # the call is to wait: interp_resume() comes, or its send times out
+    # else the Counter of the failure that ends the call
 
 # What the scenarios of one engine have in common.
 cdef struct shared_t:
@@ -104,6 +126,7 @@ cdef struct shared_t:
     uint64_t dynamic_id, dynamic_start, dynamic_max, dynamic_step
     tdm_map_t tdm
     uint64_t* counters           # of the main scenario, and of what belongs to no scenario
+    targets_t* targets           # where outgoing calls go, in turn; NULL: all to rt.remote
 
 cdef struct runtime_t:
     program_t* program
@@ -113,9 +136,16 @@ cdef struct runtime_t:
     wheel_t retrans              # call_t.retrans_timer
     outbox_t outbox
     void (*flush)(runtime_t*) noexcept nogil
+    # Where calls send through what belongs to a few of them (connections, sockets of their own); NULL: one socket for
+    # all. prepare() comes before a call sends: Readiness; adopt() when it is opened by a message that came on
+    # call.remote, or wakes; release() when it ends, rests, or closes its connection (closecon).
+    uint32_t (*prepare)(runtime_t*, call_t*) noexcept nogil
+    void (*adopt)(runtime_t*, call_t*) noexcept nogil
+    void (*release)(runtime_t*, call_t*, bint closes) noexcept nogil
     # hands a command to the twin; False: there is none. NULL: likewise
     bint (*send_command)(runtime_t*, span_t peer, span_t text) noexcept nogil
-    void* owner                  # of flush and send_command
+    void* owner                  # of the functions above
+    uint8_t side_idx             # 1 for the second scenario
     ring_t* ring
     uint64_t trace_mask          # bit per TraceKind that is recorded
     uint64_t start_ns
@@ -145,6 +175,7 @@ cdef struct runtime_t:
     uint32_t dialog_off
     uint32_t txns_off
     uint32_t lines_off
+    uint32_t link_off            # link_t
     uint32_t invite_cseq_off     # u64: 1 + CSeq number of the last INVITE received, 0 none (BEHAVIOR_CSEQ)
     variable_t* globals
     injection_t** files          # in the order of the program's injection files
@@ -172,6 +203,9 @@ cdef inline variable_t* call_variable(runtime_t* rt, call_t* call, int32_t v) no
 cdef inline txn_t* call_txn(runtime_t* rt, call_t* call, int32_t i) noexcept nogil:
     return <txn_t*> (<char*> call + rt.txns_off) + i
 
+cdef inline link_t* call_link(runtime_t* rt, call_t* call) noexcept nogil:
+    return <link_t*> (<char*> call + rt.link_off)
+
 cdef inline uint32_t* call_lines(runtime_t* rt, call_t* call) noexcept nogil:
     """The call's line of each injection file."""
     return <uint32_t*> (<char*> call + rt.lines_off)
@@ -196,6 +230,16 @@ cdef inline uint32_t now_ms(const runtime_t* rt) noexcept nogil:
 cdef inline void schedule_after(runtime_t* rt, wheel_t* wheel, wheel_node_t* node, uint64_t delay_ms) noexcept nogil:
     # rounded up to the tick: never early
     wheel_schedule(wheel, node, (rt.now_ns - rt.start_ns + NS_PER_MS - 1) // NS_PER_MS + delay_ms)
+
+cdef inline void choose_remote(runtime_t* rt, call_t* call) noexcept nogil:
+    """Where an outgoing call goes."""
+    call.remote = rt.remote
+    if unlikely(rt.shared.targets != NULL):
+        call.remote = rt.shared.targets.targets[targets_next(rt.shared.targets, now_ms(rt))].address
+        call.remote.via = rt.remote.via
+
+# What calls were sent to does not answer: others of the targets are used for a while.
+cdef void target_failed(runtime_t* rt, const address_t* peer) noexcept nogil
 
 cdef inline bint chance_percent(runtime_t* rt, double percent) noexcept nogil:
     return percent > 0 and <double> (random_u64(&rt.random_state) >> 11) * (100.0 / 9007199254740992.0) < percent

@@ -1,6 +1,7 @@
 # sippx/_core/sending.pyx: rendering and filing of messages, and what a send means for its call.
 from libc.stdint cimport int32_t, uint16_t, uint32_t
 
+from sippx._core.address cimport VIA_UNATTACHED
 from sippx._core.bits cimport unlikely
 from sippx._core.bookkeeping cimport bookkeep, nothing
 from sippx._core.calls cimport *
@@ -39,13 +40,25 @@ cdef int32_t reserve(runtime_t* rt, call_t* call, uint32_t template_idx, uint32_
     return group
 
 
+cdef bint attach(runtime_t* rt, call_t* call) noexcept nogil:
+    """Gives the call what it sends through; False: it cannot be had."""
+    cdef uint32_t readiness
+    if rt.prepare == NULL:
+        return False
+    readiness = rt.prepare(rt, call)
+    return readiness == READY or readiness == NOT_READY
+
+
 cdef bint render_and_send(runtime_t* rt, call_t* call, uint32_t template_idx, uint32_t piece_first,
                           uint32_t n_pieces, const step_t* s, msg_t* current, bint keep) noexcept nogil:
     """Renders a template and files it; with keep the bytes are kept for retransmission. False: not sent."""
     cdef render_ctx_t ctx
     cdef uint32_t min_group
-    cdef int32_t group = reserve(rt, call, template_idx, &min_group)
+    cdef int32_t group
     cdef int32_t n
+    if unlikely(call.remote.via == VIA_UNATTACHED) and not attach(rt, call):
+        return False
+    group = reserve(rt, call, template_idx, &min_group)
     expand_context(rt, call, last_message(rt, call, current) if rt.program.uses_last[template_idx] else NULL, &ctx)
     n = template_render(rt.program.pieces + piece_first, n_pieces, rt.program.pool, &ctx,
                         outbox_room(&rt.outbox, group), MESSAGE_CAP)

@@ -5,13 +5,15 @@
 # limits and the end of the test are the main scenario's alone. The Engine object (engine.pyx) builds and frees
 # it; pacing, intake, transport and loop run it without the GIL. An engine without a socket (memory link) is
 # driven by its owner: pace(), take_datagrams(), expire(), flush_all() at times of his choice.
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from sippx._core.address cimport address_t
+from sippx._core.datagrams cimport datagrams_t
 from sippx._core.codes cimport GAUGE_PEAK_AT_NS, GAUGE_PEAK_CALLS, QUIT_RUN, QUIT_SOFT
 from sippx._core.message cimport msg_t
 from sippx._core.parser cimport MEMO_SLOTS, memo_t
 from sippx._core.runtime cimport runtime_t, shared_t
+from sippx._core.connections cimport connections_t
 from sippx._core.span cimport span_t
 from sippx._core.udp cimport udp_t
 
@@ -33,12 +35,86 @@ cdef struct memory_link_t:
     bint failed
 
 
+cdef enum:
+    # kinds of epoll events besides those of connections
+    EVENT_TIMER = 0
+
+    CLOSING_CAP = 4096           # connections that go with the next flush
+    SHARED_CAP = 1024            # peers of connections that many calls share
+    CHANNEL_SIP = 0              # of connections_t
+    CHANNEL_TWIN = 1
+
+    TWIN_PEERS_CAP = 64
+    TWIN_NAME_CAP = 255
+    TWIN_BATCH = 64              # commands delivered together
+    TWIN_GROUP_BYTES = 131072    # commands to one peer gathered for one write
+    TWIN_GROUP_COMMANDS = 512
+
+# A connection that all calls to one peer share; index NO_CONNECTION: there is none (any more).
+cdef struct shared_connection_t:
+    address_t peer
+    uint32_t index, generation
+
+# What is done with the connections of an engine whose messages go over streams.
+cdef struct streams_t:
+    bint is_per_call             # outgoing calls have a connection each
+    bint closes_calls            # -reconnect_close: calls of a lost connection fail
+    int64_t n_reconnects_left    # -max_reconnect; negative: no bound
+    uint32_t reconnect_sleep_ms
+    uint32_t max_sockets         # outgoing connections of calls; more calls share those that are there
+    address_t source             # of outgoing connections
+    uint32_t n_own               # connections of calls
+    uint32_t share_next          # where the search for one to share goes on
+    uint32_t n_shared
+    shared_connection_t shared[SHARED_CAP]
+    uint32_t n_closing
+    address_t closing[CLOSING_CAP]       # names
+    address_t sources[PARSE_BATCH]       # of the messages being parsed
+
+cdef enum TwinRole:
+    TWIN_A                       # connects to B
+    TWIN_B
+    TWIN_MASTER                  # of extended 3PCC: connects to all its peers before the run
+    TWIN_SLAVE                   # likewise when the first one has connected to it
+
+# One twin that commands are sent to, and those of this turn.
+cdef struct twin_peer_t:
+    char name[TWIN_NAME_CAP]
+    uint32_t name_len            # 0 in 3PCC of two
+    address_t address            # family 0: it connects to us
+    uint32_t index, generation   # its connection; generation 0: none
+    bint is_slow                 # it does not read, which was said
+    char* bytes                  # TWIN_GROUP_BYTES, and where each command ends, TWIN_GROUP_COMMANDS
+    uint32_t* ends
+    uint32_t n_bytes, n_commands
+
+# Third-party call control: the engine's twins. 3PCC of two has one peer, whose connection carries commands both ways;
+# in extended 3PCC they go out on connections made here and come in on those accepted.
+cdef struct twins_t:
+    uint32_t role                # TwinRole
+    uint32_t n_peers
+    twin_peer_t peers[TWIN_PEERS_CAP]
+    address_t source             # of outgoing connections
+    bint is_connected            # the outgoing connections were begun
+    int adopted_peer             # being given its connection; -1: none
+    uint32_t n_accepted          # incoming connections that are there
+    bint has_ended               # one of them is gone: no new calls
+    uint64_t scan_ns             # when calls that wait for commands are ended next
+    uint64_t give_up_ns          # when all open calls are, 0: not
+    span_t texts[TWIN_BATCH]     # commands received and not yet delivered, and the Call-IDs in them
+    span_t ids[TWIN_BATCH]
+    uint32_t n_texts
+
 cdef struct engine_t:
     runtime_t rt
     runtime_t* side              # NULL: none
     bint side_is_ooc             # its calls answer what is out of call, and are counted and reported as such
     shared_t shared              # of both
-    udp_t* udp                   # NULL: memory link
+    udp_t* udp                   # NULL: memory link, or streams
+    connections_t* connections   # NULL: neither streams nor twins
+    datagrams_t* datagrams       # NULL: no UDP socket but its own
+    streams_t* streams           # NULL: SIP does not go over connections
+    twins_t* twins               # NULL: none
     memory_link_t link
     memory_link_t commands       # sendCmds that the twin has not fetched
     int epoll_fd
@@ -68,6 +144,8 @@ cdef struct engine_t:
     msg_t msgs[PARSE_BATCH]
     uint64_t hashes[PARSE_BATCH]
     span_t keys[PARSE_BATCH]
+    const address_t* sources[PARSE_BATCH]
+    uint32_t n_parsed            # messages parsed and not yet delivered
     span_t start_ids[STARTS_AHEAD]
     uint64_t start_hashes[STARTS_AHEAD]
     char start_texts[STARTS_AHEAD][CALL_ID_CAP + 128]

@@ -29,6 +29,7 @@ cdef struct render_ctx_t:
     uint64_t* random_state
     msg_t* last                  # last received message of the call, NULL before the first
     uint32_t cseq
+    uint32_t local_port          # [local_port] of a call with a socket of its own
     # what needs more of a call than the above; NULL: such pieces expand to nothing
     expand_t expand
     authorize_t authorize

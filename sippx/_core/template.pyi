@@ -12,6 +12,7 @@ def render(
     call_id: bytes = b"",
     peer_tag: bytes = b"",
     cseq: int = 0,
+    local_port: int = 0,
     last: bytes | None = None,
     elapsed_ns: int = 0,
     cap: int = 65507,

@@ -273,6 +273,8 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
             out += put_timestamp(out, 64)
         elif kind == PIECE_DATE:
             out += put_date(out, 64)
+        elif kind == PIECE_LOCAL_PORT:
+            out = put_signed(out, <int64_t> (ctx.local_port if ctx.local_port else <uint32_t> p.arg) + p.offset)
         elif kind == PIECE_AUTO_MEDIA_PORT:
             out = put_signed(out, <int64_t> p.arg + <int64_t> ((4 * (ctx.call_number - 1)) % 10000) + p.offset)
         elif kind == PIECE_RANDOM:
@@ -302,7 +304,8 @@ cdef int32_t template_render(const piece_t* pieces, uint32_t n_pieces, const cha
 
 
 def render(pieces not None, bytes pool not None, *, uint64_t call_number=1, bytes call_id=b"", bytes peer_tag=b"",
-           uint32_t cseq=0, bytes last=None, uint64_t elapsed_ns=0, uint32_t cap=MESSAGE_CAP, int repeat=1):
+           uint32_t cseq=0, uint32_t local_port=0, bytes last=None, uint64_t elapsed_ns=0, uint32_t cap=MESSAGE_CAP,
+           int repeat=1):
     """Renders PIECE_DTYPE rows over a literal pool; the bytes, or None where they exceed cap.
 
     last is the raw last received message; repeat renders again and again for benchmarks. Piece ranges
@@ -335,6 +338,7 @@ def render(pieces not None, bytes pool not None, *, uint64_t call_number=1, byte
     ctx.peer_tag = span_of(padded_tag, <uint32_t> len(peer_tag))
     ctx.call_number = call_number
     ctx.cseq = cseq
+    ctx.local_port = local_port
     ctx.elapsed_ns = elapsed_ns
     ctx.random_state = &state
     if last is not None:

@@ -86,6 +86,7 @@ cdef struct tls_t:
     int8_t end                   # TLS_DONE, or the final result that calls give from now on
     bint may_receive             # within tls_read: the one recv has not been made yet
     uint32_t receive_bytes       # ... and what it may take; 0: as much as OpenSSL asks for
+    bint is_drained              # the last recv of tls_read took all that the socket had by then
     bint is_eof
     bint is_write_pending        # a record is half sent
     bint is_shut_down            # close_notify is sent
@@ -112,8 +113,9 @@ cdef bint tls_open(tls_t* t, tls_owner_t* o, const tls_context_t* context, int f
 cdef int tls_handshake(tls_t* t) noexcept nogil
 
 # Reads what one recv brings, at least one record: number of bytes put to out (cap >= TLS_READ_MIN_BYTES), or a
-# result. TLS_WANT_READ says that the socket is empty. After a number, the socket may hold more (epoll tells where
-# it is level-triggered), and t.end, where not TLS_DONE, is what the next call returns: nobody else will tell.
+# result. TLS_WANT_READ says that the socket is empty. After a number, the socket may hold more unless t.is_drained
+# (epoll tells where it is level-triggered), and t.end, where not TLS_DONE, is what the next call returns: nobody else
+# will tell.
 cdef int tls_read(tls_t* t, char* out, uint32_t cap) noexcept nogil
 
 # Writes records until all are taken by the socket, or it takes no more: number of bytes that need no more be given

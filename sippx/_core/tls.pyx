@@ -78,6 +78,7 @@ cdef int socket_read(void* bio, char* out, int n) noexcept nogil:
         if o.in_pos == o.in_end and t.may_receive:
             t.may_receive = False
             got = receive(t, o.in_bytes, t.receive_bytes)
+            t.is_drained = got < <long> t.receive_bytes
             o.in_pos = 0
             o.in_end = <uint32_t> got if got > 0 else 0
         if o.in_pos < o.in_end:

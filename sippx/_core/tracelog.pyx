@@ -62,12 +62,13 @@ cdef inline void put_data(log_text_t* t, ring_t* ring, const record_t* h) noexce
     t.n += n
 
 
-cdef void put_message(trace_log_t* log, ring_t* ring, const record_t* h, bint sent) noexcept nogil:
+cdef void put_message(trace_log_t* log, ring_t* ring, const record_t* h, const char* what, uint32_t n,
+                      bint sent) noexcept nogil:
     cdef log_text_t* t = &log.messages
     put(t, b"----------------------------------------------- ", 48)
     put_stamp(t, &log.message_stamp, h.wall_ns)
     put(t, b"\n", 1)
-    put(t, log.transport, log.transport_len)
+    put(t, what, n)
     if sent:
         put(t, b" message sent [", 15)
     else:
@@ -178,7 +179,7 @@ cdef void format_record(trace_log_t* log, ring_t* ring, const record_t* h) noexc
     cdef uint32_t kind = h.kind & ~<uint32_t> TRACE_OF_SIDE
     if likely(kind == TRACE_SENT or kind == TRACE_RECEIVED):
         if log.messages.wanted:
-            put_message(log, ring, h, kind == TRACE_SENT)
+            put_message(log, ring, h, log.transport, log.transport_len, kind == TRACE_SENT)
         if log.shorts.wanted:
             put_short(log, ring, h, kind == TRACE_SENT)
     elif kind == TRACE_RTT:
@@ -189,6 +190,8 @@ cdef void format_record(trace_log_t* log, ring_t* ring, const record_t* h) noexc
             put_block(log, ring, h, kind == TRACE_DEAD_CALL)
         elif kind == TRACE_LOST:
             put_lost(log, h)
+        elif kind == TRACE_COMMAND_SENT or kind == TRACE_COMMAND_RECEIVED:
+            put_message(log, ring, h, b"TCP control", 11, kind == TRACE_COMMAND_SENT)
 
 
 cdef inline bint is_full(const log_text_t* t) noexcept nogil:

@@ -109,7 +109,7 @@ def _open(local: LocalAddress, port: int) -> socket.socket:
     try:
         if local.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind((local.bind_ip, port))
+        sock.bind(local.socket_address(port))
         sock.setblocking(False)
     except BaseException:
         sock.close()

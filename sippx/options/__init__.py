@@ -56,6 +56,9 @@ class Options(ReportOptions):
             raise UsageError("ooc_scenario_file (-oocsf) and ooc_scenario_name (-oocsn): only one scenario is allowed")
         if self.has_rx_scenario and self.has_ooc_scenario:
             raise UsageError("a scenario of received calls (-rxsf) takes all requests: none are left for -oocsf")
+        if self.transport_mode.sockets == "per_ip" and not self.injection_files:
+            raise UsageError("transport (-t): ui needs an injection file (-inf) with the local addresses")
+        self.check_twins()
         if self.max_log_size_bytes and (self.ringbuffer_size_bytes or self.ringbuffer_files):
             raise UsageError("-ringbuffer_size, -ringbuffer_files and -max_log_size are mutually exclusive")
         for name in self.injection_indexes:
@@ -117,10 +120,6 @@ ALL_OPTIONS: tuple[OptionSpec, ...] = tuple(
 """Every option, group by group."""
 
 _REFUSED_BY_NEED = {
-    "TLS": "-tls_ca -tls_cert -tls_crl -tls_key -tls_version",
-    "SCTP": "-assocmaxret -gracefulclose -heartbeat -multihome -pathmaxret -pmtu",
-    "a socket per IP address (-t ui)": "-ip_field",
-    "third-party call control": "-3pcc -master -slave -slave_cfg",
     "media": "-audiotolerance -max_rtp_port -mb -min_rtp_port -random_base_ssrc -rtp_buffsize -rtp_echo -rtp_payload "
     "-rtp_threadtasks -rtpcheck_debug -srtpcheck_debug -videotolerance",
 }

@@ -23,12 +23,12 @@ from sippx.option_types import (
     TIME_MS,
     TIME_S,
 )
-from sippx.options.scenario_options import ScenarioOptions
 from sippx.options.spec import BEHAVIOR, CALLS, CONTROL, MEDIA, PORT_MAX, option
+from sippx.options.twin_options import TwinOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions(ScenarioOptions):
+class CallOptions(TwinOptions):
     """Options on the behavior of calls."""
 
     background: bool = option(

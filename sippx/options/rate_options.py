@@ -78,6 +78,7 @@ class RateOptions(CallOptions):
     )
     send_timeout_ms: int = option(
         "-send_timeout", TIME_MS, 0, group=TIMEOUTS, minimum=0, maximum=INT32_MAX, default_text="none",
+        needs="connections",
         help="How long a <send> without a timeout of its own waits where the connection is congested. Default unit: "
         "milliseconds. Without effect over UDP.",
     )
@@ -128,15 +129,15 @@ class RateOptions(CallOptions):
         help="Most calls started or woken in one turn of the event loop.",
     )
     gso: bool = option(
-        "--no-gso", FLAG, True, group=PERFORMANCE, flag_value=False,
+        "--no-gso", FLAG, True, group=PERFORMANCE, flag_value=False, needs="datagrams",
         help="Do not send with UDP generic segmentation offload (UDP_SEGMENT). Only in sippx.",
     )
     gro: bool = option(
-        "--no-gro", FLAG, True, group=PERFORMANCE, flag_value=False,
+        "--no-gro", FLAG, True, group=PERFORMANCE, flag_value=False, needs="datagrams",
         help="Do not receive with UDP generic receive offload (UDP_GRO). Only in sippx.",
     )
     batch: bool = option(
-        "--no-batch", FLAG, True, group=PERFORMANCE, flag_value=False,
+        "--no-batch", FLAG, True, group=PERFORMANCE, flag_value=False, needs="datagrams",
         help="One system call a datagram (sendmsg, recvmsg) instead of sendmmsg and recvmmsg. Only in sippx.",
     )
     cpu: int | None = option(

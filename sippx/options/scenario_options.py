@@ -6,15 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sippx.option_types import (
-    BOOL,
     FLAG,
     INDEXES,
-    INT32_MAX,
     INTEGER,
     PATHS,
     STRING,
-    TIME_MS,
-    TRANSPORT,
 )
 from sippx.options.spec import ADDRESSES, DEFAULT_SCENARIO, INJECTION, PORT_MAX, SCENARIO, option
 
@@ -58,7 +54,8 @@ class ScenarioOptions:
         "-i", STRING, None, group=ADDRESSES, metavar="IP",
         default_text="the address from which the remote host is reached",
         help="Local address: [local_ip] of the scenario, and the address that sockets are bound to. Without "
-        "-i sockets are bound to all addresses. Selects IPv4 or IPv6 for a remote host that has both.",
+        "-i sockets are bound to all addresses. Selects IPv4 or IPv6 for a remote host that has both; -i :: serves "
+        "both. A link-local address has its interface behind %: fe80::1%eth0.",
     )
     local_port: int = option(
         "-p", INTEGER, 0, group=ADDRESSES, metavar="PORT", minimum=0, maximum=PORT_MAX,
@@ -72,36 +69,6 @@ class ScenarioOptions:
     bind_device: str | None = option(
         "-bind_to_device", STRING, None, group=ADDRESSES, metavar="DEVICE", default_text="any",
         help="Send and receive through this network device only (SO_BINDTODEVICE).",
-    )
-    transport: str = option(
-        "-t", TRANSPORT, "u1", group=ADDRESSES,
-        help="Transport mode. This version has u1: UDP, one socket.",
-    )
-    remote_sending_host: str | None = option(
-        "-rsa", STRING, None, group=ADDRESSES, metavar="HOST[:PORT]", default_text="the remote host",
-        help="Where messages are sent to, for instance a proxy; [remote_ip] and [remote_port] stay those of the "
-        "remote host. Of a server: where its answers go.",
-    )
-    max_sockets: int = option(
-        "-max_socket", INTEGER, 50_000, group=ADDRESSES, minimum=1, maximum=INT32_MAX,
-        help="Most sockets open at a time, in transport modes with more than one.",
-    )
-    max_reconnects: int = option(
-        "-max_reconnect", INTEGER, 0, group=ADDRESSES, minimum=-1, maximum=INT32_MAX,
-        help="How often a lost connection is made anew; -1: always. Without effect over UDP.",
-    )
-    reconnect_close: bool = option(
-        "-reconnect_close", BOOL, True, group=ADDRESSES,
-        help="Whether the calls of a lost connection fail. Without effect over UDP.",
-    )
-    reconnect_sleep_ms: int = option(
-        "-reconnect_sleep", TIME_MS, 1000, group=ADDRESSES, minimum=0, maximum=INT32_MAX,
-        help="How long to wait before a connection is made anew. Default unit: milliseconds. Without effect over "
-        "UDP.",
-    )
-    skip_rlimit: bool = option(
-        "-skip_rlimit", FLAG, False, group=ADDRESSES,
-        help="Do not compare -max_socket with the limit of open files. Without effect over one socket.",
     )
     injection_files: tuple[str, ...] = option(
         "-inf", PATHS, (), group=INJECTION, default_text="none",

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from sippx.errors import UsageError
 from sippx.option_types import FLAG, TIME_S, ValueType
+from sippx.transports import Trait
 
 Action = Literal["set", "help", "version", "dump", "expand"]
 
@@ -20,7 +21,7 @@ class OptionSpec:
     minimum, maximum: allowed values, both included. default_text: what the help says when `default` does not.
     once: a second one on the command line is an error; of other options the last one counts.
     action: set a field, print help, version or a built-in scenario, or expand (stands for the words of
-    `expansion`).
+    `expansion`). needs: what a transport mode must have that the option changes anything.
     """
 
     flags: tuple[str, ...]
@@ -37,6 +38,7 @@ class OptionSpec:
     once: bool = False
     action: Action = "set"
     expansion: tuple[str, ...] = ()
+    needs: Trait = ""
 
     @property
     def is_positional(self) -> bool:
@@ -101,8 +103,12 @@ def option(flag: str, type: ValueType, default: Any, **more: Any) -> Any:
 
 SCENARIO = "Scenario"
 ADDRESSES = "Addresses and transport"
+CONNECTIONS = "Connections"
+TLS = "TLS"
+SCTP = "SCTP"
 BEHAVIOR = "Overall behavior"
 CALLS = "Call behavior"
+TWINS = "Third-party call control"
 INJECTION = "Injection file"
 MEDIA = "Media"
 RATE = "Call rate"
@@ -116,8 +122,12 @@ INFORMATION = "Information"
 GROUPS = (
     SCENARIO,
     ADDRESSES,
+    CONNECTIONS,
+    TLS,
+    SCTP,
     BEHAVIOR,
     CALLS,
+    TWINS,
     INJECTION,
     MEDIA,
     RATE,

@@ -45,7 +45,8 @@ _POINT_COLUMNS = (
 def page_text(outcome: Outcome) -> str:
     """The page."""
     data = document(outcome)
-    for name in ("response_times", "call_length", "schedule_lag"):  # the page has no use for the buckets
+    # the page has no use for the buckets
+    for name in ("response_times", "call_length", "schedule_lag", "connect_time"):
         for part in data[name].values() if name == "response_times" else (data[name],):
             del part["buckets_ms"]
     parts = {name: _part(file) for name, file in (
@@ -281,6 +282,8 @@ def _figures(outcome: Outcome) -> Iterator[str]:
     timed.append(("call length", total.call_length))
     if outcome.info.client:
         timed.append(("opened later than due", total.schedule_lag))
+    if total.connect_time.count:
+        timed.append(("connections, until open", total.connect_time))
     yield "<section><h2>Times in ms</h2>"
     headings = ("", "count", "mean", "stdev", *(name for _, name in _PERCENTS))
     yield _table("", headings, [_time_row(name, histogram) for name, histogram in timed])

@@ -63,6 +63,7 @@ def document(outcome: Outcome) -> dict[str, Any]:
         },
         "call_length": _durations(total.call_length),
         "schedule_lag": _durations(total.schedule_lag),
+        "connect_time": _durations(total.connect_time),
         "timeline": outcome.timeline,
         "cpu": {
             "engine_s": round(outcome.cpu_s, 6),

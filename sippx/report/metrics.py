@@ -71,6 +71,17 @@ COUNTERS: Mapping[str, tuple[str, str]] = {
     "malformed_no_call_id": ("messages received without a Call-ID", "datagrams_received"),
     "trace_drops": ("trace records lost because they could not be written fast enough", ""),
     "calls_refused": ("incoming calls refused, no room for them", "incoming_calls"),
+    "connections_opened": ("connections made, handshakes included", ""),
+    "connections_accepted": ("connections accepted, handshakes included", ""),
+    "connections_failed": ("connections refused, not open in time, or failed in a handshake", ""),
+    "connections_lost": ("connections that the peer closed under open calls, or that broke", ""),
+    "reconnections": ("lost connections that were begun anew (-max_reconnect)", ""),
+    "congestions": ("times that a connection took no more for a while", ""),
+    "framing_errors": ("connections given up because what came on them is no SIP", ""),
+    "accept_errors": ("times that a connection could not be accepted, of lack of descriptors above all", ""),
+    "tls_handshakes": ("TLS handshakes completed", ""),
+    "tls_resumed": ("TLS handshakes that resumed a session", "tls_handshakes"),
+    "tls_failures": ("TLS handshakes that failed", ""),
 }
 
 STATISTICS = "mean, stdev, max or a percentile: p50, p99, p99.9, ..."
@@ -237,6 +248,10 @@ def _lag(figures: Figures, parts: tuple[str, ...]) -> Measured:
     return _statistic(figures.total.schedule_lag, parts[0])
 
 
+def _connect_time(figures: Figures, parts: tuple[str, ...]) -> Measured:
+    return _statistic(figures.total.connect_time, parts[0])
+
+
 def _statistic(histogram: Histogram, name: str) -> Measured:
     if not histogram.count:
         return Measured(None, reason="nothing was measured")
@@ -263,6 +278,7 @@ def _specs() -> Iterator[MetricSpec]:
     for name, meaning, measure in (
         ("call_length", "length of the calls that ended", _call_length),
         ("lag", "how much later than due calls were opened", _lag),
+        ("connect_time", "how long connections took to open, handshakes included", _connect_time),
     ):
         yield MetricSpec(f"{name}.STAT", "time", meaning, measure, pattern=re.compile(rf"{name}\.(.*)"))
     yield MetricSpec("duration", "time", "length of the run", _duration, grows=True)

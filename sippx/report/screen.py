@@ -84,6 +84,16 @@ _EXTRA_ROWS_NONZERO = (
     ("Messages, no Call-ID", "malformed_no_call_id"),
     ("ICMP errors", "icmp_errors"),
     ("Trace records lost", "trace_drops"),
+    ("Connections opened", "connections_opened"),
+    ("Connections accepted", "connections_accepted"),
+    ("Connections failed", "connections_failed"),
+    ("Connections lost", "connections_lost"),
+    ("Reconnections", "reconnections"),
+    ("Not SIP, conn. closed", "framing_errors"),
+    ("Accept errors", "accept_errors"),
+    ("TLS handshakes", "tls_handshakes"),
+    ("TLS resumed", "tls_resumed"),
+    ("TLS failures", "tls_failures"),
 )
 
 
@@ -298,6 +308,8 @@ def _extra_lines(view: View) -> list[str]:
     total, period = view.total, view.period
     lines = [SEPARATOR, _text_row("Percentiles (ms)", "".join(f"{name:>10s}" for _, name in PERCENTILES))]
     lags = [("Schedule lag", total.layout.schedule_lag_hist)] if view.info.client else []
+    if total.connect_time.count:
+        lags.append(("Connect time", total.layout.connect_time_hist))
     for name, index in _timed(view.measures, total) + lags:
         lines.append(_text_row(name, _percentile_columns(total.histogram(index))))
     lines.append(SEPARATOR)

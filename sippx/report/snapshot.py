@@ -97,8 +97,8 @@ class Layout:
         if layout["hist_stride"] - layout["hist_header"] != N_BUCKETS:
             raise ValueError(f"a histogram has {layout['hist_stride'] - layout['hist_header']} buckets, "
                              f"expected {N_BUCKETS}")
-        if layout["n_hists"] < 2:
-            raise ValueError("the histograms of call length and schedule lag are missing")
+        if layout["n_hists"] < 3:
+            raise ValueError("the histograms of call length, schedule lag and connect time are missing")
         return cls(
             n_words=layout["n_words"],
             counters=dict(layout["counters"]),
@@ -117,17 +117,22 @@ class Layout:
 
     @property
     def n_rtds(self) -> int:
-        """Number of response-time durations: all histograms but call length and schedule lag."""
-        return self.n_hists - 2
+        """Number of response-time durations: all histograms but call length, schedule lag and connect time."""
+        return self.n_hists - 3
 
     @property
     def call_length_hist(self) -> int:
         """Index of the histogram of call lengths."""
-        return self.n_hists - 2
+        return self.n_hists - 3
 
     @property
     def schedule_lag_hist(self) -> int:
         """Index of the histogram of start times later than due."""
+        return self.n_hists - 2
+
+    @property
+    def connect_time_hist(self) -> int:
+        """Index of the histogram of the time until connections are open, handshakes included."""
         return self.n_hists - 1
 
 
@@ -289,6 +294,11 @@ class Snapshot:
         """
         first, n_words = self.layout.repartitions[index]
         return [int(value) for value in self.words[first : first + n_words]]
+
+    @property
+    def connect_time(self) -> Histogram:
+        """How long connections took to open, handshakes included; empty over UDP."""
+        return self.histogram(self.layout.connect_time_hist)
 
     def __sub__(self, earlier: Snapshot) -> Snapshot:
         """The period from `earlier` to this snapshot of the same run; gauges keep the later value.

@@ -28,6 +28,15 @@ _EVENTS = (
     ("ICMP errors", "icmp_errors"),
     ("dropped, receive buffer full", "socket_drops"),
     ("calls refused, no room", "calls_refused"),
+    ("connections failed", "connections_failed"),
+    ("connections lost", "connections_lost"),
+    ("reconnections", "reconnections"),
+    ("congested connections", "congestions"),
+    ("connections with what is no SIP", "framing_errors"),
+    ("connections not accepted", "accept_errors"),
+    ("TLS handshakes", "tls_handshakes"),
+    ("TLS sessions resumed", "tls_resumed"),
+    ("TLS handshakes failed", "tls_failures"),
     ("trace records lost", "trace_drops"),
 )
 
@@ -90,6 +99,8 @@ def _table(side: Side) -> list[str]:
     rows.append(("call length", total.call_length))
     if side.client:
         rows.append(("schedule lag", total.schedule_lag))
+    if total.connect_time.count:
+        rows.append(("connect time", total.connect_time))
     width = max(len(name) for name, _ in rows) + 2
     heading = "".join(f"{name:>11s}" for name in ("mean", *(name for _, name in PERCENTILES)))
     return [f"  {'ms':{width}s}{heading}", *(f"  {name:{width}s}{_durations(row)}" for name, row in rows)]

@@ -208,6 +208,9 @@ _COUNTS: Mapping[str, str] = {
     "late_starts": "late_starts",
     "held_starts": "limited_starts",
     "socket_drops": "socket_drops",
+    "connections_opened": "connections_opened",
+    "connections_accepted": "connections_accepted",
+    "tls_handshakes": "tls_handshakes",
 }
 
 

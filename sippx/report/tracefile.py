@@ -48,6 +48,11 @@ ERROR_TEXTS: Mapping[str, str] = {
     "TRACE_ERROR": "{e.text}",
     "TRACE_PING": "{e.ping} on an unexpected PING for call: {e.call_id}",
     "TRACE_COMPLAINT": "{e.complaint}",
+    "TRACE_CONNECTION_LOST": "{e.text}{e.failed_calls}",
+    "TRACE_RECONNECTION": "Socket required a reconnection.",
+    "TRACE_ACCEPT_ERROR": "Unable to accept a connection, {e.errno}",
+    "TRACE_SEND_TIMEOUT": "Call-Id: {e.call_id}, send timeout on message {e.scenario}:{e.a}{e.send_goes_on}",
+    "TRACE_TWIN": "{e.text}",
     "TRACE_FALLBACK": "{e.feature} cannot be used here{e.reason}; continuing without it",
 }
 # The words of TRACE_COMPLAINT by its Complaint.
@@ -215,6 +220,14 @@ class _Event:
     def template(self) -> str:
         # Templates are numbered like the steps; the default messages follow the last step.
         return f"message {self.a}" if self.a < len(self.context.steps) else "a default message"
+
+    @property
+    def failed_calls(self) -> str:
+        return f"; {self.a} calls failed" if self.a > 1 else "; 1 call failed" if self.a else ""
+
+    @property
+    def send_goes_on(self) -> str:
+        return ": aborting call" if self.b < 0 else f", jumping to label {self.b}"
 
     @property
     def errno(self) -> str:

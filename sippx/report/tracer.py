@@ -24,7 +24,12 @@ MAX_NOTES = 16
 MAX_ERROR_CODES = 100_000
 """Codes kept from one row of -trace_error_codes to the next; later ones are left out."""
 
-_MESSAGE_KINDS = frozenset({"TRACE_SENT", "TRACE_RECEIVED", "TRACE_UNEXPECTED", "TRACE_LOST"})
+_MESSAGE_KINDS = frozenset(
+    {
+        "TRACE_SENT", "TRACE_RECEIVED", "TRACE_UNEXPECTED", "TRACE_LOST",
+        "TRACE_COMMAND_SENT", "TRACE_COMMAND_RECEIVED",
+    }
+)  # fmt: skip
 _SHORT_KINDS = frozenset({"TRACE_SENT", "TRACE_RECEIVED"})
 
 

@@ -77,12 +77,14 @@ KINDS: Mapping[str, FindingKind] = {
                                 "a larger -buff_size or net.core.rmem_max"),
     "send_congested": FindingKind(_add, "{figure:,.0f} messages were dropped, the send buffer was full",
                                   "a larger -buff_size or net.core.wmem_max"),
+    "congestions": FindingKind(_add, "connections took no more {figure:,.0f} times",
+                               "a peer that reads faster, more connections (-t tn), or a larger -buff_size"),
     "trace_drops": FindingKind(_add, "{figure:,.0f} trace records were lost, the files could not keep up",
                                "trace less or write to a faster disk"),
 }  # fmt: skip
 """What is looked for, in order of importance."""
 
-_COUNTERS = ("late_starts", "socket_drops", "send_congested", "trace_drops")
+_COUNTERS = ("late_starts", "socket_drops", "send_congested", "congestions", "trace_drops")
 
 
 class GeneratorWatch:

@@ -36,6 +36,7 @@ def run_command(
         _sleep(options.start_delay_ms / 1000, signals)
         runner = Runner(scenario, options, command_line=command_line, plugins=plugins)
         signals.send_to(runner)
+        _print_lines(sys.stderr, runner.opening_lines())
         with control.ControlSocket(options.control_ip, options.control_port) as remote:
             if remote.warning:
                 runner.warn(remote.warning)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -12,12 +11,13 @@ from sippx._core.engine import Engine
 from sippx._core.injection import Injection
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
-from sippx.addresses import LocalAddress, RemoteAddress, bracketed
+from sippx.addresses import LocalAddress, RemoteAddress, Targets, bracketed, plain_ip
 from sippx.errors import StartError, UsageError
 from sippx.injection import InjectionTable, Order, load_injection
 from sippx.options import FIELD_OPTIONS, Options, injection_name
+from sippx.runner.transports import RunTransport
+from sippx.runner.twins import RunTwins
 from sippx.scenario import Bindings, Scenario
-from sippx.scenario.model import RecvCmdStep, SendCmdStep
 
 MAX_USERS = 1_000_000
 """Users that may be reached by raising their number while sippx runs."""
@@ -34,30 +34,30 @@ _BEHAVIORS = {
 class Place:
     """Where a run takes place: the addresses of both sides.
 
-    target  where messages are sent to; it differs from `remote` with -rsa
+    targets  where messages are sent to; they differ from `remote` with -rsa
     """
 
     remote: RemoteAddress | None
-    target: RemoteAddress | None
+    targets: Targets | None
     local: LocalAddress
     local_port: int
 
 
-def make_bindings(options: Options, place: Place) -> Bindings:
-    """What keywords of the scenario stand for in this run."""
+def make_bindings(options: Options, place: Place, *, has_own_port: bool = False) -> Bindings:
+    """What keywords of the scenario stand for in this run; has_own_port: as Bindings have it."""
     remote, local = place.remote, place.local
-    media_ip = options.media_ip or local.ip
-    any_address = local.bind_ip in ("0.0.0.0", "::")
+    media_ip = plain_ip(options.media_ip) if options.media_ip else local.ip
     return Bindings(
         service=options.service,
         remote_host=remote.host if remote else "",
         remote_ip=bracketed(remote.ip) if remote else "",
         remote_port=remote.port if remote else 5060,
-        transport="UDP",
+        transport=options.transport_mode.transport,
         local_ip=bracketed(local.ip),
         local_ip_type="6" if ":" in local.ip else "4",
         local_port=place.local_port,
-        server_ip="" if any_address else local.bind_ip,
+        has_own_port=has_own_port,
+        server_ip=local.bind_ip,
         media_ip=media_ip,
         media_ip_type="6" if ":" in media_ip else "4",
         media_port=options.media_port,
@@ -79,26 +79,21 @@ def refuse_unbuilt(scenario: Scenario) -> None:
     """What the scenario language has and this version cannot run is said before anything starts."""
     for line, text in scenario.media_uses:
         raise UsageError(f"{scenario.file}:{line}: {text} needs media, which this version does not have yet")
-    for step in scenario.steps:
-        if isinstance(step, SendCmdStep | RecvCmdStep):
-            what = "sendCmd" if isinstance(step, SendCmdStep) else "recvCmd"
-            raise UsageError(
-                f"{scenario.file}:{step.line}: {what} needs a twin, and -3pcc is not built in this version yet"
-            )
 
 
-_STREAM_FIELDS = (
-    "max_sockets", "max_reconnects", "reconnect_close", "reconnect_sleep_ms", "skip_rlimit", "send_timeout_ms",
-    "send_errors_are_fatal",
-)  # fmt: skip
+_WITHOUT_EFFECT = ("send_errors_are_fatal",)
+"""Fields of options of SIPp that change nothing, whatever the transport."""
 
 
 def without_effect(options: Options) -> list[str]:
-    """A line on each option given that changes nothing over UDP with one socket."""
+    """A line on each option given that changes nothing in this run."""
+    mode = options.transport_mode
+    over = mode.description.replace(", ", " with ")
     return [
-        f"{spec.flags[0]} has no effect over UDP with one socket (-t {options.transport})"
+        f"{spec.flags[0]} has no effect over {over} (-t {mode.name})"
         for spec in FIELD_OPTIONS
-        if spec.field in _STREAM_FIELDS and getattr(options, spec.field) != spec.default
+        if getattr(options, spec.field) != spec.default
+        and (spec.needs not in mode.traits or spec.field in _WITHOUT_EFFECT)
     ]
 
 
@@ -114,6 +109,12 @@ class InjectionFiles:
         self.tables: Mapping[str, InjectionTable] = dict(
             zip(map(injection_name, paths), map(load_injection, paths), strict=True)
         )
+
+    @property
+    def first(self) -> InjectionTable | None:
+        """The first file of -inf, None without one."""
+        paths = self._options.injection_files
+        return self.tables[injection_name(paths[0])] if paths else None
 
     def for_program(self, program: Program) -> list[Injection]:
         """The files in the program's order; UsageError where one cannot do what is asked of it."""
@@ -162,27 +163,33 @@ def make_engine(
     place: Place,
     files: InjectionFiles,
     ring: TraceRing,
-    fd: int,
+    transport: RunTransport,
     trace_mask: int,
     *,
     side: Program | None = None,
     side_kind: str = "rx",
+    twins: RunTwins | None = None,
 ) -> Engine:
-    """The engine of a run over the socket fd; side: the program of a second scenario, of that kind.
+    """The engine of a run over a transport; side: the program of a second scenario, of that kind.
 
     Raises UsageError or StartError where an option does not fit the program or the machine.
     """
+    targets = place.targets.packed(place.local.family) if place.targets else []
+    target = targets[0][0] if targets else None
     behaviors = 0
     for name in options.default_behaviors:
         behaviors |= _BEHAVIORS[name]
+    transport_arguments = transport.engine_arguments(place.targets.first if place.targets else None)
     try:
         engine = Engine(
             program,
             side=side,
             side_kind=side_kind,
-            fd=fd,
-            remote=packed_address(place.target) if place.target else None,
-            reply_to=packed_address(place.target) if place.target and options.remote_sending_host else None,
+            **transport_arguments,
+            twins=twins.settings if twins else None,
+            remote=target,
+            remotes=targets,
+            reply_to=target if options.remote_sending_host else None,
             ring=ring,
             trace_mask=trace_mask,
             gso=options.gso,
@@ -236,11 +243,6 @@ def _auth_uri(options: Options, remote: RemoteAddress | None) -> bytes:
     if given is not None:
         return (given if given.startswith(("sip:", "sips:")) else f"sip:{given}").encode()
     return f"sip:{remote.ip}:{remote.port}".encode() if remote else b"sip:"
-
-
-def packed_address(remote: RemoteAddress) -> tuple[int, bytes, int, int]:
-    """An address as the engine takes it: family, packed IP, port, scope id."""
-    return int(remote.family), socket.inet_pton(remote.family, remote.ip), remote.port, remote.scope_id
 
 
 def _version() -> str:

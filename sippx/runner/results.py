@@ -93,7 +93,7 @@ class RunResults:
 def verdict(result: Result, options: Options, last_error: str) -> tuple[int, str]:
     """The exit code of the command and why it is that."""
     if result.stop_reason == "error":
-        return EXIT_FATAL, "the scenario ended the run with an <error>: " + (last_error or "without a text")
+        return EXIT_FATAL, "an error ended the run: " + (last_error or "an <error> without a text")
     if result.timed_out and options.timeout_error:
         return EXIT_FATAL, f"{result.scenario_name} timed out after '{options.timeout_ms / 1000:.3f}' seconds"
     return result.exit_code, result.reason

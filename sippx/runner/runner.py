@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from sippx import control
 from sippx._core import codes
-from sippx.addresses import resolve_addresses, resolve_remote
+from sippx.addresses import locate_remote, resolve_addresses
 from sippx.errors import StartError
 from sippx.options import Options
 from sippx.plugins import Plugins
@@ -21,6 +21,7 @@ from sippx.report.flow import Flow, RunInfo, ScenarioName
 from sippx.report.reporter import Reporters
 from sippx.report.snapshot import Layout, Snapshot
 from sippx.report.terminal import Display
+from sippx.resolver import make_locate
 from sippx.result import Result
 from sippx.runner.engine_setup import (
     InjectionFiles,
@@ -37,9 +38,10 @@ from sippx.runner.results import RunResults
 from sippx.runner.second import compile_both, load_second
 from sippx.runner.steering import execute
 from sippx.runner.traces import make_ring, make_traces
+from sippx.runner.transports import open_transport
+from sippx.runner.twins import open_twins, role_of
 from sippx.scenario import Scenario
 from sippx.scenario.action_text import action_lines
-from sippx.sockets import open_udp_socket
 
 SLICE_NS = 50_000_000
 """How long the engine runs before Python looks at signals, keys and reports again."""
@@ -74,36 +76,47 @@ class Runner:
         self._second = load_second(scenario, options)
         if self._second is not None:
             refuse_unbuilt(self._second.scenario)
+        scenarios = [scenario] if self._second is None else [scenario, self._second.scenario]
+        role = role_of(scenarios, options)
         self.measures = measures_of(scenario)
         self._results = RunResults(
             scenario, options, self.measures, abort=self._abort, command_line=command_line
         )
-        remote, local = resolve_addresses(options.remote_host, options.local_ip, is_client=scenario.is_client)
+        locate = make_locate(options.dns_mode, options.dns_server, options.transport_mode.transport)
+        targets, local = resolve_addresses(
+            options.remote_host, options.local_ip,
+            is_client=scenario.is_client, locate=locate, device=options.bind_device,
+        )  # fmt: skip
+        remote = targets.first if targets else None
         if options.bind_local:
             local = local.bound_to_itself()
         self._closing = ExitStack()
         with ExitStack() as on_error:
             on_error.callback(self._closing.close)
-            self._socket = self._closing.enter_context(
-                open_udp_socket(
-                    local, options.local_port, options.buffer_size_bytes, device=options.bind_device
-                )
+            self._injection_files = InjectionFiles(options)
+            self._transport = open_transport(
+                options, local, self._closing, is_client=scenario.is_client, table=self._injection_files.first
             )
             self.local_ip = local.ip
-            self.local_port: int = self._socket.getsockname()[1]
-            target = remote
+            self.local_port = self._transport.local_port
             if options.remote_sending_host is not None:
-                target = resolve_remote(options.remote_sending_host, local.family)
-            self._place = Place(remote, target, local, self.local_port)
-            self._program, side = compile_both(scenario, self._second, make_bindings(options, self._place))
-            self._injection_files = InjectionFiles(options)
+                targets = locate_remote(
+                    options.remote_sending_host, local, locate=locate, device=options.bind_device
+                )
+            self._place = Place(remote, targets, self._transport.local, self.local_port)
+            self._twins = (
+                open_twins(role, scenarios, options, local, self._closing) if role is not None else None
+            )
+            bindings = make_bindings(options, self._place, has_own_port=self._transport.has_own_port)
+            self._program, side = compile_both(scenario, self._second, bindings)
             check_program(scenario, self._program, options, self._injection_files)
             if self._second is not None and side is not None:
                 check_program(self._second.scenario, side, options, self._injection_files)
             ring = make_ring(options)
             self._engine = make_engine(
-                self._program, options, self._place, self._injection_files, ring, self._socket.fileno(),
+                self._program, options, self._place, self._injection_files, ring, self._transport,
                 trace_mask=0, side=side, side_kind=self._second.kind if self._second else "rx",
+                twins=self._twins,
             )  # fmt: skip
             self._layout = Layout.from_dict(self._engine.layout())
             self._second_layout = Layout.from_dict(self._engine.layout(True)) if self._second is not None else None
@@ -218,7 +231,8 @@ class Runner:
             raise RuntimeError("a Runner runs once: make another for another run")
         self._tracer.start()
         second_warnings = self._second.scenario.warnings if self._second is not None else ()
-        for warning in (*self.scenario.warnings, *second_warnings, *self._injection_files.warnings()):
+        notes = self._place.targets.notes if self._place.targets is not None else ()
+        for warning in (*notes, *self.scenario.warnings, *second_warnings, *self._injection_files.warnings()):
             self._tracer.warn(warning)
         self._start_wall_ns = time.time_ns()
         start_s = time.monotonic()
@@ -364,6 +378,7 @@ class Runner:
             local_port=self.local_port,
             remote_ip=remote.ip if remote else "",
             remote_port=remote.port if remote else 0,
+            transport=options.transport_mode.transport,
             limit=self.pace.limit,
             max_calls=self.pace.n_calls_max,
             quit_level=max(self._quit_level, self._engine.quit_level),
@@ -378,8 +393,10 @@ class Runner:
             duration_s=min(
                 (end_s for end_s in (options.timeout_ms / 1000, self.pace.duration_s) if end_s), default=None
             ),
+            twin=self._twins.role if self._twins is not None else "",
             is_mixed=self._second is not None and self._second.kind == "rx",
             tdm_taken=self._engine.tdm_taken(),
+            open_sockets=1 + self._engine.open_sockets,
             tdm_columns=options.tdm_map[-1] if options.tdm_map is not None else 0,
         )
 
@@ -392,6 +409,10 @@ class Runner:
     def results_are_lost(self) -> bool:
         """True where a result file (--json, --junit, --html) could not be written."""
         return bool(self._results.notes)
+
+    def opening_lines(self) -> list[str]:
+        """What the command says on stderr before the run: fewer sockets than usual."""
+        return list(self._transport.notes)
 
     def closing_lines(self) -> list[str]:
         """What the command says on stderr after the run: the last error, incomplete files, fallbacks."""

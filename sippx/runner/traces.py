@@ -38,10 +38,12 @@ def make_traces(
 ) -> Traces:
     """The tracer with the logs and the statistics files that were asked for; see `open_traces` for errors."""
     settings = TraceSettings(**{field.name: getattr(options, field.name) for field in fields(TraceSettings)})
+    transport = options.transport_mode.transport
     side = None
     if second is not None:
-        side = TraceContext(second.description, tuple(flow_step(step, second, options) for step in second.steps))
-    context = TraceContext(scenario.description, flow, side=side)
+        steps = tuple(flow_step(step, second, options) for step in second.steps)
+        side = TraceContext(second.description, steps, transport=transport)
+    context = TraceContext(scenario.description, flow, transport=transport, side=side)
     source = TraceLog(
         ring,
         stamp_texts=settings.stamps.encoded_texts,

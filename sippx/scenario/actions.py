@@ -225,6 +225,6 @@ ACTION_DIFFERENCES: dict[str, str] = {
     "exec": "`int_cmd=\"stop_call\"` ends the call in a `nop`, too; 3.6.1 ignores it there",
     "verifyauth": "knows every algorithm that `[authentication]` answers",
     "setdest": "a host name holds up the run while it is resolved: use addresses",
-    "closecon": "without effect: UDP has no connections",
+    "closecon": "the next message of a client's call opens another; without effect over one UDP socket",
 }
 """Chosen differences from SIPp 3.6.1 by action."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sippx.scenario.model import Transport
+from sippx.transports import Transport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,8 @@ class Bindings:
     local_ip: str = "127.0.0.1"
     local_ip_type: str = "4"
     local_port: int = 5060
+    has_own_port: bool = False
+    """Each call of a client has a socket of its own: [local_port] is the port of the call's."""
     server_ip: str = ""
     """Numeric address the socket is bound to; empty: bound to any address of the family."""
     media_ip: str = "127.0.0.1"
@@ -51,6 +53,11 @@ class Bindings:
     sipp_version: str = ""
     retransmissions_enabled: bool = True
     """False (-nr) compiles every `retrans` to 0."""
+
+    @property
+    def transport_parameter(self) -> str:
+        """Text of [transport] in the parameter of a URI: RFC 7118 has one word for WebSocket with and without TLS."""
+        return "ws" if self.transport in ("WS", "WSS") else self.transport
 
     @property
     def bound_ip(self) -> str:

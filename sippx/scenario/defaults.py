@@ -15,6 +15,7 @@ DEFAULT_NAMES: MappingProxyType[DefaultMessage, DefaultName] = MappingProxyType(
         DefaultMessage.DEFAULT_ACK: "ack",
         DefaultMessage.DEFAULT_BYE: "bye",
         DefaultMessage.DEFAULT_CANCEL: "cancel",
+        DefaultMessage.DEFAULT_TWIN_ABORT: "3pcc_abort",
     }
 )
 """The <DefaultMessage id> that replaces each default message."""
@@ -65,6 +66,7 @@ DEFAULT_TEXTS: MappingProxyType[DefaultMessage, str] = MappingProxyType(
             "Max-Forwards: 70\n" + _CONTACT + "Content-Length: 0\n"
             "\n"
         ),
+        DefaultMessage.DEFAULT_TWIN_ABORT: "call-id: [call_id]\ninternal-cmd: abort_call\n\n",
     }
 )
 """Text of each default message, in the header order they are sent with."""

@@ -122,9 +122,6 @@ def attribute_names(element: str | None = None) -> list[str]:
     return sorted({spec.name for spec in ATTRIBUTES if element is None or element in spec.elements})
 
 
-NEEDS_TWIN = frozenset({"sendCmd", "recvCmd"})
-"""Elements that are read and checked; a run that has them is refused."""
-
 ELEMENT_DIFFERENCES: dict[str, str] = {
     "nop": "a check that fails, and `stop_call`, fail the call; 3.6.1 ignores both here",
 }

@@ -26,7 +26,7 @@ CHECKS: dict[str, CheckSpec] = {
     for spec in (
         CheckSpec("invalid", "error", "sippx refuses the scenario: the first thing that is wrong with it"),
         CheckSpec("remark", "warning", "what loading remarks: something is ignored, hidden or without effect"),
-        CheckSpec("not-built", "warning", "media or a twin is needed, which this version refuses to run"),
+        CheckSpec("not-built", "warning", "media is needed, which this version refuses to run"),
         CheckSpec("unreachable", "warning", "no path through the scenario leads to the step"),
         CheckSpec("unused-label", "warning", "nothing goes to the label"),
         CheckSpec("never-read", "warning", "a call or user variable is assigned, and nothing reads it"),

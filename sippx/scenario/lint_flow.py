@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sippx._core.codes import ActionKind
-from sippx.scenario.language import NEEDS_TWIN
 from sippx.scenario.lint_graph import Flow
 from sippx.scenario.lint_subject import Section, Site, Subject
 from sippx.scenario.model import (
@@ -147,9 +146,6 @@ def _check_retransmission(subject: Subject) -> None:
 
 def _check_built(subject: Subject) -> None:
     for site in (*subject.main.sites, *subject.init.sites):
-        if site.element.name in NEEDS_TWIN:
-            text = f"<{site.element.name}> needs a twin: this version refuses to run it"
-            subject.report("not-built", site.element, text)
         for action, element in site.actions():
             if action.kind == ActionKind.ACTION_MEDIA:
                 subject.report("not-built", element, f"{action.name} needs media: this version refuses to run it")

@@ -25,6 +25,7 @@ _OFFSET_KINDS = frozenset(
         PieceKind.PIECE_LEN,
         PieceKind.PIECE_LAST_CSEQ_NUMBER,
         PieceKind.PIECE_AUTO_MEDIA_PORT,
+        PieceKind.PIECE_LOCAL_PORT,
     }
 )
 

@@ -9,7 +9,6 @@ from typing import Literal as OneOf
 
 from sippx._core.codes import ActionCheck, ActionKind, Comparison, SearchIn
 
-Transport = OneOf["UDP", "TCP", "TLS", "SCTP", "WS", "WSS"]
 DefaultName = OneOf["200", "ack", "ack2", "bye", "cancel", "3pcc_abort"]
 
 UNEXPECTED_LABEL = "_unexp.main"

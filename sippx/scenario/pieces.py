@@ -81,9 +81,16 @@ def template_pieces(template: Template, bindings: Bindings, context: PieceContex
     for part in template:
         if isinstance(part, Literal):
             pieces.append(Piece(PieceKind.PIECE_LITERAL, part.data))
+        elif part.name == "transport" and _ends_in_parameter(pieces):
+            pieces.append(_literal(bindings.transport_parameter))
         else:
             pieces += _expand(part, bindings, context)
     return _merge(_fold_len(_without_empty(pieces)))
+
+
+def _ends_in_parameter(pieces: Sequence[Piece]) -> bool:
+    """Whether what follows is the value of a URI's transport parameter."""
+    return bool(pieces) and _is_literal(pieces[-1]) and pieces[-1].text.lower().endswith(b";transport=")
 
 
 def reads_last(pieces: Iterable[Piece]) -> bool:
@@ -153,6 +160,8 @@ def _expand(keyword: Keyword, bindings: Bindings, context: PieceContext) -> list
     spec = KEYWORDS[keyword.name]
     if spec.text is not None:
         return [_literal(spec.text(bindings))]
+    if keyword.name == "local_port" and bindings.has_own_port:
+        return [Piece(PieceKind.PIECE_LOCAL_PORT, offset=keyword.offset)]
     if spec.number is not None:
         return [_literal(str(spec.number(bindings) + keyword.offset))]
     if spec.use == "msg_index":

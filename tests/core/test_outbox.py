@@ -20,12 +20,13 @@ def number(datagram: bytes) -> tuple[int, int]:
     st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.sampled_from([20, 20, 21, 40, 3000])), max_size=300),
     st.integers(1, 64),
     st.booleans(),
+    st.booleans(),
 )
 @settings(max_examples=200, deadline=None)
 def test_messages_of_a_call_leave_in_the_order_they_were_made(
-    stream: list[tuple[int, int, int]], max_segments: int, remember_hint: bool
+    stream: list[tuple[int, int, int]], max_segments: int, remember_hint: bool, is_stream: bool
 ) -> None:
-    outbox = Outbox(max_segments)
+    outbox = Outbox(max_segments, is_stream)
     sent: list[tuple[int, bytes]] = []
     last_group: dict[int, int] = {}
     hints: dict[int, int] = {}
@@ -44,8 +45,8 @@ def test_messages_of_a_call_leave_in_the_order_they_were_made(
         last_group[call] = hints[length] = group
         expected.append((dest, datagram))
     for to, many in outbox.take():
-        assert len({len(one) for one in many}) <= 1
-        assert len(many) <= max_segments
+        assert is_stream or len({len(one) for one in many}) <= 1
+        assert is_stream or len(many) <= max_segments
         sent += [(to, one) for one in many]
     assert sorted(sent) == sorted(expected)
     order = defaultdict(list)
@@ -81,3 +82,27 @@ def test_a_datagram_of_the_largest_size_fits() -> None:
 def test_too_large_datagrams_are_refused() -> None:
     with pytest.raises(ValueError, match="exceed"):
         Outbox().put(bytes(65508), 1)
+
+
+def test_messages_of_any_length_share_the_group_of_their_connection() -> None:
+    outbox = Outbox(is_stream=True)
+    lengths = [500, 20, 3000, 1, 65507]
+    for length in lengths:
+        assert outbox.put(b"x" * length, 1) is not None
+    assert [(dest, [len(one) for one in many]) for dest, many in outbox.take()] == [(1, lengths)]
+
+
+def test_connections_in_turn_keep_a_group_each() -> None:
+    outbox = Outbox(is_stream=True)
+    for n in range(90):
+        assert outbox.put(b"x" * n, n % 30) is not None
+    assert [dest for dest, _ in outbox.take()] == list(range(30))
+
+
+def test_a_full_group_of_a_connection_is_followed_by_another() -> None:
+    outbox = Outbox(is_stream=True)
+    for n in range(600):
+        assert outbox.put(b"%d" % n, 1) is not None
+    groups = outbox.take()
+    assert [one for _, many in groups for one in many] == [b"%d" % n for n in range(600)]
+    assert len(groups) == 2

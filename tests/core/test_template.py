@@ -48,20 +48,20 @@ def pieces(draw: st.DrawFn) -> tuple[int, int, int, int, int, int]:
     return kind, suppress, draw(st.integers(0, 60000)), off, n, draw(st.integers(-5, 5))
 
 
-@given(st.lists(pieces(), max_size=12), st.integers(1, 2**40), st.binary(max_size=40), st.booleans())
+@given(st.lists(pieces(), max_size=12), st.integers(1, 2**40), st.binary(max_size=40), st.booleans(), st.sampled_from([0, 1, 65535]))
 @settings(max_examples=400, deadline=None)
 def test_pieces_render_as_their_slow_twin(
-    rows: list[tuple[int, ...]], call_number: int, tag: bytes, has_last: bool
+    rows: list[tuple[int, ...]], call_number: int, tag: bytes, has_last: bool, local_port: int
 ) -> None:
     table = np.array(rows, dtype=PIECE_DTYPE)
     pool = POOL + b"".join(NAMES)
     found = render(
         table, pool, call_number=call_number, call_id=b"call@id", peer_tag=tag, cseq=3, elapsed_ns=5_999_999,
-        last=LAST if has_last else None,
+        last=LAST if has_last else None, local_port=local_port,
     )  # fmt: skip
     values = CallValues(
         call_number=call_number, call_id=b"call@id", peer_tag=tag, cseq=3, elapsed_ns=5_999_999,
-        last=parse_message(LAST) if has_last else None,
+        last=parse_message(LAST) if has_last else None, local_port=local_port,
     )  # fmt: skip
     assert found == render_pieces(table, pool, values)
 

@@ -21,7 +21,7 @@ INVITE = b"INVITE sip:b@h SIP/2.0\r\nVia: x\r\ncSeQ :  1 INVITE \r\n\r\nCSeq: bo
 KINDS = [int(kind) for kind in TraceKind if kind != TraceKind.N_TRACE_KINDS]
 TEXT_KINDS = {
     TraceKind.TRACE_SENT, TraceKind.TRACE_RECEIVED, TraceKind.TRACE_UNEXPECTED, TraceKind.TRACE_LOST,
-    TraceKind.TRACE_DEAD_CALL,
+    TraceKind.TRACE_DEAD_CALL, TraceKind.TRACE_COMMAND_SENT, TraceKind.TRACE_COMMAND_RECEIVED,
 }  # fmt: skip
 RECORD_MASK = sum(1 << kind for kind in KINDS if kind not in TEXT_KINDS - {TraceKind.TRACE_DEAD_CALL})
 

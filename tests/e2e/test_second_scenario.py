@@ -144,7 +144,7 @@ def test_set_gives_a_global_of_the_second_scenario_its_text(tmp_path: Path) -> N
         (("-sn", "uac", "-rxrn", "none_such", HERE), 1, "-rxrn: no built-in scenario 'none_such'"),
         (("-sn", "uac", "-oocsf", "none.xml", HERE), 1, "none.xml: cannot read the scenario"),
         (("-sn", "uac", "-rxrn", "uas", "-oocsn", "ooc_default", HERE), 1, "-rxsf"),
-        (("-sn", "uac", "-oocsn", "3pcc-C-B", HERE), 1, "needs a twin"),
+        (("-sn", "uac", "-oocsn", "3pcc-C-B", HERE), 255, "no twin sipp address has been passed"),
     ],
 )
 def test_what_cannot_run_is_refused(tmp_path: Path, words: tuple[str, ...], code: int, text: str) -> None:

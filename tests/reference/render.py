@@ -21,6 +21,7 @@ class CallValues:
     call_id: bytes = b"1-1@127.0.0.1"
     peer_tag: bytes = b""
     cseq: int = 1
+    local_port: int = 0
     elapsed_ns: int = 0
     timestamp: bytes = b""
     date: bytes = b""
@@ -95,6 +96,8 @@ def _dynamic(kind: PieceKind, row: Any, text: bytes, values: CallValues) -> byte
             return values.date
         case PieceKind.PIECE_AUTO_MEDIA_PORT:
             return b"%d" % (int(row["arg"]) + 4 * (values.call_number - 1) % 10_000 + offset)
+        case PieceKind.PIECE_LOCAL_PORT:
+            return b"%d" % ((values.local_port or int(row["arg"])) + offset)
         case PieceKind.PIECE_RANDOM:
             return b"%d" % values.random
     raise AssertionError(f"no twin of {kind.name}")

@@ -17,6 +17,9 @@ def message_entry(record: Record, stamps: Stamps, transport: bytes = b"UDP") -> 
     """The entry of the message log; empty for a kind that is not in it."""
     kind, wall_ns, a, b, call_id, data = record
     kind &= ~SIDE_BIT
+    if kind in (TraceKind.TRACE_COMMAND_SENT, TraceKind.TRACE_COMMAND_RECEIVED):
+        transport = b"TCP control"
+        kind -= TraceKind.TRACE_COMMAND_SENT - TraceKind.TRACE_SENT
     if kind in (TraceKind.TRACE_SENT, TraceKind.TRACE_RECEIVED):
         verb = b"sent" if kind == TraceKind.TRACE_SENT else b"received"
         head = b"%s message %s [%d] bytes:" % (transport, verb, len(data))

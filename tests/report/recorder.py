@@ -25,7 +25,7 @@ def layout_dict(n_steps: int, measures: Measures) -> dict[str, Any]:
     step_offset = len(COUNTERS) + len(GAUGES)
     generic_offset = step_offset + n_steps * STEP_STRIDE
     hist_offset = generic_offset + len(measures.counter_names)
-    n_hists = len(measures.rtd_names) + 2
+    n_hists = len(measures.rtd_names) + 3
     offset = hist_offset + n_hists * STRIDE
     repartitions = []
     for bounds_ms in (*measures.rtd_bounds_ms, measures.call_length_bounds_ms):

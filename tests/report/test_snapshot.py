@@ -220,22 +220,23 @@ def test_unknown_counter_is_a_key_error() -> None:
         Recorder().snapshot().counter("no_such_counter")
 
 
-def test_histograms_are_rtds_then_call_length_then_schedule_lag() -> None:
+def test_histograms_are_rtds_then_call_length_schedule_lag_and_connect_time() -> None:
     recorder = Recorder(0, MEASURES)
-    for hist, value_ns in enumerate((1_000, 2_000, 3_000)):
+    for hist, value_ns in enumerate((1_000, 2_000, 3_000, 4_000)):
         recorder.record(hist, value_ns)
     snapshot = recorder.snapshot()
     assert snapshot.histogram(0).max_ns == 1_000
     assert snapshot.call_length.max_ns == 2_000
     assert snapshot.schedule_lag.max_ns == 3_000
+    assert snapshot.connect_time.max_ns == 4_000
     with pytest.raises(IndexError):
-        snapshot.histogram(3)
+        snapshot.histogram(4)
 
 
 @pytest.mark.parametrize(
     ("key", "value", "complaint"),
     [("step_stride", 4, "step_stride"), ("hist_sub_bits", 6, "hist_sub_bits"), ("hist_stride", 99, "buckets"),
-     ("n_hists", 1, "missing")],
+     ("n_hists", 2, "missing")],
 )  # fmt: skip
 def test_layout_of_another_engine_is_refused(key: str, value: int, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):

@@ -24,6 +24,7 @@ from sippx.report.tracer import MAX_NOTES, TraceLogs, Tracer
 
 MOMENT_NS = 1_795_408_757_547_945_000
 STAMP = "2026-11-23\t04:39:17.547945\t1795408757.547945"
+COMMANDS = (TraceKind.TRACE_COMMAND_SENT, TraceKind.TRACE_COMMAND_RECEIVED)
 CODES = TraceCodes.from_enums((kind for kind in TraceKind if kind.name.startswith("TRACE_")), Method)
 CONTEXT = TraceContext("uac", (FlowStep("send", "INVITE"), FlowStep("recv", "200")))
 TIMEOUT_TEXT = "Aborting call on UDP retransmission timeout for Call-ID '{}'"
@@ -245,7 +246,7 @@ def test_the_engine_records_only_what_somebody_wants(tmp_path: Path) -> None:
     )  # fmt: skip
     assert quiet & not_wanted == 0
     for name, more in (
-        ("messages", every_message | bits(TraceKind.TRACE_LOST, TraceKind.TRACE_UNEXPECTED)),
+        ("messages", every_message | bits(TraceKind.TRACE_LOST, TraceKind.TRACE_UNEXPECTED, *COMMANDS)),
         ("short_messages", every_message),
         ("rtts", bits(TraceKind.TRACE_RTT)),
         ("actions", bits(TraceKind.TRACE_LOG)),
@@ -272,7 +273,7 @@ def test_a_log_turned_on_and_off_is_followed_by_the_engine_and_continued(tmp_pat
     tracer.stop()
     assert masks[0] == masks[2] == masks[4]
     assert masks[1] == masks[3] == masks[0] | bits(
-        TraceKind.TRACE_SENT, TraceKind.TRACE_RECEIVED, TraceKind.TRACE_LOST, TraceKind.TRACE_UNEXPECTED
+        TraceKind.TRACE_SENT, TraceKind.TRACE_RECEIVED, TraceKind.TRACE_LOST, TraceKind.TRACE_UNEXPECTED, *COMMANDS
     )
     assert path.read_bytes().count(b"message sent") == 2
 

@@ -45,11 +45,11 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
         [CALL],
     ),
     "not-built": (
+        [CALL + '<nop><action><exec play_pcap_audio="a.pcap"/></action></nop>'],
         [
-            CALL + '<nop><action><exec play_pcap_audio="a.pcap"/></action></nop>',
+            CALL + '<nop><action><exec command="true"/></action></nop>',
             request() + R200 + "<sendCmd><![CDATA[Call-ID: [call_id]\nx: y]]></sendCmd>",
         ],
-        [CALL + '<nop><action><exec command="true"/></action></nop>'],
     ),
     "unreachable": (
         [

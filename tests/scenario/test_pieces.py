@@ -267,6 +267,43 @@ def test_no_two_literals_stand_side_by_side_but_behind_a_suppressing_piece(
             assert at >= 2 and rows[at - 2]["suppress"]
 
 
+# -- transports -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP", "TLS", "SCTP"])
+def test_transport_is_the_same_word_everywhere(transport: str) -> None:
+    spec = compiled(send_text("A b SIP/2.0\nVia: SIP/2.0/[transport] h\nm: <sip:a;transport=[transport]>\n"), transport=transport)
+    text = render_step(spec, 0, CallValues())
+    assert text.count(transport.encode()) == 2
+
+
+@pytest.mark.parametrize("transport", ["WS", "WSS"])
+def test_websocket_is_ws_in_the_parameter_of_a_uri(transport: str) -> None:
+    text = "A b;Transport=[transport] SIP/2.0\nVia: SIP/2.0/[transport] h\nm: <sip:a;transport=[transport];x>\nB: transport=[transport]\n"
+    name = transport.encode()
+    assert render_step(compiled(send_text(text), transport=transport), 0, CallValues()) == (
+        b"A b;Transport=ws SIP/2.0\r\nVia: SIP/2.0/" + name + b" h\r\nm: <sip:a;transport=ws;x>\r\nB: transport=" + name + b"\r\n\r\n"
+    )
+
+
+def test_default_messages_know_it_too() -> None:
+    spec = compiled('<recv request="A"/>', transport="WSS")
+    values = CallValues(call_number=3, call_id=b"3-42@127.0.0.1", last=INVITE_200)
+    text = render_range(spec, spec.default_pieces[DefaultMessage.DEFAULT_BYE], values)
+    assert b"Via: SIP/2.0/WSS 127.0.0.1:5060;" in text
+    assert b"Contact: <sip:sipp@127.0.0.1:5060;transport=ws>" in text
+
+
+def test_with_a_socket_per_call_the_local_port_is_known_late() -> None:
+    text = "OPTIONS a SIP/2.0\nA: [local_port] [local_port+2] [remote_port]\n"
+    literal = PieceKind.PIECE_LITERAL
+    assert kinds(compiled(send_text(text))) == [literal]
+    own = compiled(send_text(text), has_own_port=True)
+    port = PieceKind.PIECE_LOCAL_PORT
+    assert kinds(own) == [literal, port, literal, port, literal]
+    assert own.pieces["offset"][[1, 3]].tolist() == [0, 2]
+
+
 # -- default messages -----------------------------------------------------------------------------------
 
 INVITE_200 = parse_message(

@@ -138,6 +138,13 @@ def log_step(text: str) -> str:
     return f"<nop>{action(log(text))}</nop>"
 
 
+def test_command_that_does_not_come_in_time_fails_the_call() -> None:
+    ticks = Ticks.of(scenario(OPTIONS, recv_cmd()), bindings={"recv_timeout_ms": 300}).until(290)
+    assert ticks.counts("calls_ended") == [0]
+    assert ticks.until(310).counts("failed_timeout_on_recv") == [1]
+    accounted(ticks.total)
+
+
 def test_command_for_nobody_is_out_of_call() -> None:
     ticks = run(scenario(OPTIONS, recv_cmd())).until(2)
     ticks.engine.give_command(*command(number=99))

@@ -1,0 +1,3 @@
+"""Typed view of connection.pyx: the words for how a connection ends; its records are not visible from Python."""
+
+def cause_texts() -> list[str]: ...

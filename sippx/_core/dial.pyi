@@ -1,0 +1,1 @@
+"""Typed view of dial.pyx: outgoing sockets; nothing of it is visible from Python."""
