@@ -292,6 +292,9 @@ cdef void adopt(runtime_t* rt, call_t* call) noexcept nogil:
     n = connections_find(e.connections, &call.remote)
     if likely(n != NULL):
         link_call(rt, call, n)
+        if n.owner_word & ROLE_MASK == ROLE_OWN:
+            # the peer knows no other port: the call of the main scenario told it this one
+            call_link(rt, call).local_port = connection_local_port(n)
 
 
 cdef void release(runtime_t* rt, call_t* call, bint closes) noexcept nogil:

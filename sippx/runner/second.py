@@ -66,10 +66,7 @@ def compile_both(
     names = tuple(dict.fromkeys(main.injection_names + other.injection_names))
     if second.kind == "rx":
         main, other = replace(main, injection_names=names), replace(other, injection_names=names)
-    # its calls come in at the local port, whatever those of the main scenario go out by
-    side = compile_scenario(
-        other, replace(bindings, has_own_port=False), global_names=global_names, is_second=True
-    )
+    side = compile_scenario(other, bindings, global_names=global_names, is_second=True)
     if second.kind == "ooc":
         if _reads_files(side):
             raise UsageError(

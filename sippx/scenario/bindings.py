@@ -25,7 +25,8 @@ class Bindings:
     local_ip_type: str = "4"
     local_port: int = 5060
     has_own_port: bool = False
-    """Each call of a client has a socket of its own: [local_port] is the port of the call's."""
+    """Each call of a client has a socket of its own: [local_port] is the port of the call's, as of those of a second
+    scenario that come to one of these."""
     server_ip: str = ""
     """Numeric address the socket is bound to; empty: bound to any address of the family."""
     media_ip: str = "127.0.0.1"

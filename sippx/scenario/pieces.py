@@ -161,7 +161,8 @@ def _expand(keyword: Keyword, bindings: Bindings, context: PieceContext) -> list
     if spec.text is not None:
         return [_literal(spec.text(bindings))]
     if keyword.name == "local_port" and bindings.has_own_port:
-        return [Piece(PieceKind.PIECE_LOCAL_PORT, offset=keyword.offset)]
+        # a call of the second scenario may have come to the port that all share
+        return [Piece(PieceKind.PIECE_LOCAL_PORT, arg=bindings.local_port, offset=keyword.offset)]
     if spec.number is not None:
         return [_literal(str(spec.number(bindings) + keyword.offset))]
     if spec.use == "msg_index":

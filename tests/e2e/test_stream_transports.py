@@ -16,7 +16,19 @@ from sippx import Scenario
 from sippx.result import Result
 from sippx.transports import MODES
 
-from .harness import DEADLINE_S, Running, builtin_uas, free_port, header, method, request, response, run_pair, running
+from .harness import (
+    DEADLINE_S,
+    Running,
+    answer_step,
+    builtin_uas,
+    free_port,
+    header,
+    method,
+    request,
+    response,
+    run_pair,
+    running,
+)
 
 N_CALLS = 40
 CLEAR = ["t1", "tn", "w1", "wn"]
@@ -264,3 +276,24 @@ def test_a_client_listens_at_its_local_port(listener: socket.socket) -> None:
     with client_to(listener, "tn") as run:
         socket.create_connection(listening(run), DEADLINE_S).close()
         run.end()
+
+
+@pytest.mark.parametrize("comes_by_our_connection", [True, False])
+def test_a_call_of_the_second_scenario_names_the_port_it_came_to(
+    comes_by_our_connection: bool, listener: socket.socket, tmp_path: Path
+) -> None:
+    path = tmp_path / "answer.xml"
+    answer = answer_step("200 OK", lines="Contact: <sip:[local_ip]:[local_port]>\n")
+    path.write_text(f'<scenario name="answer"><recv request="MESSAGE"/>{answer}</scenario>')
+    with client_to(listener, "tn", rx_scenario_file=str(path)) as run:
+        connection, (_, port) = listener.accept()
+        with closing(connection):
+            stream = Stream(connection)
+            assert f":{port};" in header(stream.message(), "Via")
+            if not comes_by_our_connection:
+                port = run.runner.local_port
+                stream = Stream(socket.create_connection(listening(run), DEADLINE_S))
+            stream.connection.sendall(request("MESSAGE", "another"))
+            assert header(stream.message(), "Contact") == f"<sip:127.0.0.1:{port}>"
+            stream.connection.close()
+            run.end()

@@ -302,6 +302,7 @@ def test_with_a_socket_per_call_the_local_port_is_known_late() -> None:
     port = PieceKind.PIECE_LOCAL_PORT
     assert kinds(own) == [literal, port, literal, port, literal]
     assert own.pieces["offset"][[1, 3]].tolist() == [0, 2]
+    assert own.pieces["arg"][[1, 3]].tolist() == [5060, 5060], "of a call without a socket of its own"
 
 
 # -- default messages -----------------------------------------------------------------------------------
