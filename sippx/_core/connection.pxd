@@ -54,7 +54,7 @@ cdef enum ConnectionCause:
     CAUSE_PEER_CLOSED            # FIN, close_notify, WebSocket close: error_detail is its code
     CAUSE_RESET                  # error while reading or writing: last_errno
     CAUSE_TLS                    # connections.tls.failure says what, within lost()
-    CAUSE_UPGRADE                # error_detail: UpgradeResult
+    CAUSE_UPGRADE                # error_detail: UpgradeResult; above 0 the HTTP status of a server that refused
     CAUSE_FRAMING                # error_detail: StreamResult or WebsocketResult; too long a command, message
     CAUSE_OVERFLOW               # more than channel.queue_cap_bytes waited to be sent
     CAUSE_NO_MEMORY

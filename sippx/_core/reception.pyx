@@ -26,8 +26,8 @@ from sippx._core.tls cimport (
 )
 from sippx._core.tlscontext cimport tls_context_t
 from sippx._core.upgrade cimport (
-    UPGRADE_ANSWER_CAP, UPGRADE_E_TOO_LONG, UPGRADE_MORE, UPGRADE_OPEN, upgrade_put_answer, upgrade_put_request,
-    upgrade_read_request, upgrade_read_response,
+    UPGRADE_ANSWER_CAP, UPGRADE_E_STATUS, UPGRADE_E_TOO_LONG, UPGRADE_MORE, UPGRADE_OPEN, upgrade_put_answer,
+    upgrade_put_request, upgrade_read_request, upgrade_read_response,
 )
 from sippx._core.websocket cimport (
     OPCODE_PONG, WEBSOCKET_CLOSE, WEBSOCKET_CONTROL_CAP, WEBSOCKET_HEADER_CAP, WEBSOCKET_MESSAGE, WEBSOCKET_MORE,
@@ -204,7 +204,7 @@ cdef bint take_upgrade(connections_t* c, connection_t* n, view_t* v, uint64_t no
     if n.socket_number != number:
         return False
     if result != UPGRADE_OPEN:
-        n.error_detail = result
+        n.error_detail = n.session.upgrade.status_code if result == UPGRADE_E_STATUS else result
         close_gently(c, n)
         lose(c, n, CAUSE_UPGRADE)
         return False

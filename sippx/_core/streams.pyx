@@ -503,7 +503,7 @@ cdef void trace_loss(engine_t* e, const address_t* peer, uint32_t cause, int det
     elif cause == CAUSE_TLS:
         reason = tls_failure_text(&e.connections.tls)
     elif cause == CAUSE_UPGRADE:
-        reason += ": " + upgrade_error_text(detail).decode()
+        reason += f": the server answered with status {detail}" if detail > 0 else ": " + upgrade_error_text(detail).decode()
     elif cause == CAUSE_FRAMING:
         known = websocket_error_text if e.connections.channels[0].carries == CARRY_WEBSOCKET else stream_error_text
         reason += ": " + known(detail).decode()

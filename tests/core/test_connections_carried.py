@@ -393,7 +393,7 @@ def test_a_server_that_refuses_is_no_connection(side: Callable[..., Side]) -> No
         assert request.endswith(b"\r\n\r\n") and b"OPTIONS" not in request
         peer.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
         until(client.losses, client)
-    assert client.losses() == [("WebSocket handshake failed", -8, 0)]
+    assert client.losses() == [("WebSocket handshake failed", 403, 0)]
 
 
 def exchange(peer: Any, wire: socket.socket, one: Side, condition: Callable[[], object]) -> None:
