@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from e2e.harness import SIPPX, Command, Finished, free_port, header, headers, method, start_line
+from e2e.harness import free_port, header, headers, start_line
 from interop.kamailio_process import KAMAILIO, KAMCMD, Digest, Kamailio
-from interop.pairs import SIPP, read_messages
+from interop.kamailio_runs import Run, Side, injection, register, user, vias
+from interop.pairs import SIPP
 
-SCENARIOS = Path(__file__).with_name("scenarios_kamailio")
-TOOLS = {"sippx": SIPPX, "sipp": ("sipp",)}
 N_USERS = 1000
 N_CALLS = 200
 MD5_WITHOUT_QOP, MD5, SHA_256 = Digest(qop=0), Digest(), Digest("SHA-256")
@@ -23,77 +21,6 @@ needs_kamailio = pytest.mark.skipif(
 )
 needs_sipp = pytest.mark.skipif(SIPP is None, reason="the real sipp is not installed (Debian package sip-tester)")
 pytestmark = pytest.mark.interop
-
-Start = Callable[..., Command]
-Messages = list[tuple[str, bytes]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that has ended: its process, last row of statistics, messages as (direction, bytes)."""
-
-    ended: Finished
-    statistics: dict[str, str]
-    messages: Messages
-
-    def count(self, column: str) -> int:
-        """A cumulative number of the statistics."""
-        return int(self.statistics[f"{column}(C)"])
-
-    @property
-    def outcome(self) -> tuple[int, int, int]:
-        """Exit code, calls that succeeded, calls that failed."""
-        return self.ended.code, self.count("SuccessfulCall"), self.count("FailedCall")
-
-    def of(self, direction: str, name: str) -> list[bytes]:
-        """Messages of a direction with this method or status code."""
-        return [data for way, data in self.messages if way == direction and method(data) == name]
-
-
-class Side:
-    """A tool that runs one of the scenarios in its own corner of the test's directory."""
-
-    def __init__(self, folder: Path, name: str, port: int, *words: object, tool: str = "sippx") -> None:
-        self.folder = folder
-        self.name = name
-        self.port = port
-        self.command = Command(
-            [
-                *TOOLS[tool], "-sf", str(SCENARIOS / f"{name}.xml"), "-i", "127.0.0.1", "-p", str(port), "-nostdin",
-                "-trace_stat", "-stf", f"{name}.csv", "-trace_msg", "-message_file", f"{name}.log", *map(str, words),
-            ],
-            folder,
-        )  # fmt: skip
-
-    def wait(self) -> Run:
-        """What it left behind; it must end within 20 s."""
-        with self.command:
-            ended = self.command.wait(20.0)
-        lines = (self.folder / f"{self.name}.csv").read_text().splitlines()
-        row = dict(zip(lines[0].split(";"), lines[-1].split(";"), strict=False))
-        return Run(ended, row, read_messages(self.folder / f"{self.name}.log"))
-
-
-def injection(folder: Path, rows: list[tuple[str, ...]]) -> Path:
-    """An injection file of these rows."""
-    path = folder / "users.csv"
-    path.write_text("SEQUENTIAL\n" + "".join(";".join(row) + "\n" for row in rows))
-    return path
-
-
-def user(i: int, password: str | None = None) -> tuple[str, str]:
-    """Name and password; the right one, unless another is given."""
-    return f"user{i}", f"secretuser{i}" if password is None else password
-
-
-def register(
-    folder: Path, target: str, rows: list[tuple[str, str]], contact_port: int = 5999, tool: str = "sippx"
-) -> Side:
-    """Start the registration of these users at the target."""
-    return Side(
-        folder, "register", free_port(), target, "-inf", injection(folder, rows), "-m", len(rows), "-r", 2000,
-        "-key", "contact_port", contact_port, tool=tool,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -154,11 +81,6 @@ def routed_call(folder: Path, kamailio: Kamailio, caller: str, callee: str) -> t
         return client, server.wait()
 
 
-def vias(message: bytes) -> list[str]:
-    """Where a message has been, the last hop first."""
-    return [value.split(";")[0].split()[1] for value in headers(message, "Via")]
-
-
 @needs_kamailio
 @challenging(MD5, SHA_256)
 def test_calls_are_routed_by_the_proxy(tmp_path: Path, kamailio: Kamailio) -> None:
@@ -172,7 +94,7 @@ def test_calls_are_routed_by_the_proxy(tmp_path: Path, kamailio: Kamailio) -> No
         sent = [data for data in client.of("sent", name) if headers(data, "Route")]
         assert len(sent) == N_CALLS
         for data in sent:
-            assert start_line(data) == f"{name} sip:127.0.0.1:{server_port(server)} SIP/2.0"  # the callee's Contact
+            assert start_line(data) == f"{name} {contact(server)} SIP/2.0"
             assert route.fullmatch(header(data, "Route"))
         arrived = server.of("received", name)
         assert len(arrived) == N_CALLS
@@ -182,9 +104,9 @@ def test_calls_are_routed_by_the_proxy(tmp_path: Path, kamailio: Kamailio) -> No
             assert not headers(data, "Route")
 
 
-def server_port(server: Run) -> str:
-    """The port in the Contact of the callee."""
-    return header(server.of("sent", "200")[0], "Contact").rpartition(":")[2].rstrip(">")
+def contact(server: Run) -> str:
+    """The URI in the Contact of the callee."""
+    return header(server.of("sent", "200")[0], "Contact").strip("<>")
 
 
 @needs_kamailio
