@@ -81,6 +81,12 @@ def is_bound(port: int) -> bool:
     return False
 
 
+def is_listening(port: int) -> bool:
+    """True while an IPv4 socket of this machine takes TCP connections at the port."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+
+
 # ---- processes ------------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.harness import SIPPX, Command, Finished, free_port, headers, method, wait_until
+from e2e.harness import SIPPX, Command, Finished, free_port, headers, is_listening, method, wait_until
 from interop.pairs import read_messages
 
 SCENARIOS = Path(__file__).with_name("scenarios_kamailio")
@@ -58,13 +58,8 @@ class Side:
 
     def wait_listening(self) -> None:
         """Return when it takes TCP connections at its port."""
-        ending = f":{self.port:04X}"
-
-        def listens() -> bool:
-            rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-            return any(row[1].endswith(ending) and row[3] == "0A" for row in rows)
-
-        wait_until(lambda: listens() or not self.command.is_running(), f"{self.name} listens at {self.port}")
+        running = self.command.is_running
+        wait_until(lambda: is_listening(self.port) or not running(), f"{self.name} listens at {self.port}")
 
     def wait(self) -> Run:
         """What it left behind; it must end within 20 s."""

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from e2e.harness import free_port
+from e2e.harness import Command, free_port, header, is_listening, wait_until
 from e2e.test_second_scenario import CALLER
-from interop.pairs import SIPP, Side, normalised, run_pair
+from interop.kamailio_runs import SCENARIOS
+from interop.pairs import COMMANDS, SIPP, Side, normalised, read_messages, run_pair
 from interop.plays import start as started
 
 pytestmark = [
@@ -38,6 +39,27 @@ def test_a_hundred_calls_succeed_both_ways(tmp_path: Path, uac: str, uas: str, b
 @pytest.mark.parametrize(("uac", "uas"), MIXED)
 def test_calls_over_ipv6_succeed_both_ways(tmp_path: Path, uac: str, uas: str) -> None:
     assert_all_succeeded(run_pair(tmp_path, uac, uas, ip="::1"), 20)
+
+
+@pytest.mark.parametrize(("uac", "uas"), MIXED)
+@pytest.mark.parametrize("mode", ["t1", "tn"])
+def test_calls_over_tcp_succeed_both_ways(tmp_path: Path, uac: str, uas: str, mode: str) -> None:
+    # a server without a timewait: sipp fails the calls that are in it when the client closes the connection
+    port = free_port()
+    here = ["-i", "127.0.0.1", "-m", "20", "-nostdin", "-trace_msg", "-message_file"]
+    server = Command([*COMMANDS[uas], "-sf", str(SCENARIOS / "answer.xml"), "-p", str(port), "-t", "t1", *here, "uas.log"], tmp_path)
+    # sipp gives up where -max_socket is above the limit of open files
+    words = ["-sn", "uac", f"127.0.0.1:{port}", "-p", str(free_port()), "-t", mode, "-r", "100", "-max_socket", "1000"]
+    with server:
+        wait_until(lambda: is_listening(port) or not server.is_running(), "the server listens")
+        with Command([*COMMANDS[uac], *words, *here, "uac.log"], tmp_path) as client:
+            for finished in (client.wait(), server.wait()):
+                assert finished.code == 0, finished.text
+    logs = [read_messages(tmp_path / f"{name}.log") for name in (("uac", "uas") if uac == "sippx" else ("uas",))]
+    for messages in logs:  # sipp's client does not log what it sends while it connects
+        assert len(messages) == 6 * 20
+        assert all(header(data, "Via").startswith("SIP/2.0/TCP 127.0.0.1:") for _, data in messages)
+        assert sorted(data for _, data in messages) == sorted(data for _, data in logs[0])
 
 
 @pytest.mark.parametrize(("uac", "uas"), MIXED)
