@@ -2,7 +2,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.string cimport memchr
 
-from sippx._core.address cimport address_t
+from sippx._core.address cimport ADDRESS_CONNECTION, address_equal, address_t
 from sippx._core.bits cimport likely, prefetch, unlikely
 from sippx._core.calls cimport *
 from sippx._core.codes cimport *
@@ -117,14 +117,28 @@ cdef void open_side_call(engine_t* e, msg_t* m, span_t key, uint64_t hash_, cons
     run_incoming(e.side, call, m)
 
 
-cdef inline bint deliver_to(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_) noexcept nogil:
+cdef void follow(runtime_t* rt, call_t* call, const msg_t* m, const address_t* source) noexcept nogil:
+    """A request over another connection than the peer's call is on: that one is answered on (RFC 3261 18.2.2)."""
+    if m.kind != MSG_REQUEST or not call.flags & CALL_INCOMING or call.state == CALL_CONGESTED \
+            or rt.config.reply_to.family != 0:
+        return
+    rt.release(rt, call, False)
+    call.remote = source[0]
+    rt.adopt(rt, call)
+
+
+cdef inline bint deliver_to(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_,
+                            const address_t* source) noexcept nogil:
     """Hands the message to the call of that Call-ID; False where this scenario has and had none."""
     cdef uint64_t other = 0
     cdef uint32_t found = calls_find(&rt.calls, key, hash_, &other)
     cdef uint32_t expiry_ms
     cdef call_t* call
     if likely(found <= CALL_FOUND_MAX):
-        interp_deliver(rt, call_at(&rt.calls, found), m)
+        call = call_at(&rt.calls, found)
+        if unlikely(source.family == ADDRESS_CONNECTION and not address_equal(source, &call.remote)):
+            follow(rt, call, m, source)
+        interp_deliver(rt, call, m)
     elif found == CALL_RESTING:
         expiry_ms = rt.calls.resting[other].expiry_ms
         call = calls_wake(&rt.calls, other, key)
@@ -145,10 +159,10 @@ cdef inline bint deliver_to(runtime_t* rt, msg_t* m, span_t key, uint64_t hash_)
 
 cdef void deliver(engine_t* e, uint32_t i) noexcept nogil:
     cdef msg_t* m = &e.msgs[i]
-    if likely(deliver_to(&e.rt, m, e.keys[i], e.hashes[i])):
+    if likely(deliver_to(&e.rt, m, e.keys[i], e.hashes[i], e.sources[i])):
         return
     # both tables hash with the same seed
-    if unlikely(e.side != NULL) and deliver_to(e.side, m, e.keys[i], e.hashes[i]):
+    if unlikely(e.side != NULL) and deliver_to(e.side, m, e.keys[i], e.hashes[i], e.sources[i]):
         return
     stray_message(e, m, e.keys[i], e.hashes[i], e.sources[i])
 
