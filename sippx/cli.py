@@ -69,7 +69,8 @@ def _load_scenario(options: Options) -> Scenario:
         return Scenario.from_file(
             options.scenario_file, keys=options.keys, injection_names=options.injection_names
         )
-    return Scenario.builtin(DEFAULT_SCENARIO if options.scenario_name is None else options.scenario_name)
+    name = DEFAULT_SCENARIO if options.scenario_name is None else options.scenario_name
+    return Scenario.builtin(name, keys=options.keys, injection_names=options.injection_names)
 
 
 def _run_verb(request: VerbRequest) -> int:

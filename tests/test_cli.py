@@ -48,7 +48,7 @@ class FakeScenario:
         return FakeScenario("file", path, dict(keys))
 
     @staticmethod
-    def builtin(name: str) -> FakeScenario:
+    def builtin(name: str, **_: object) -> FakeScenario:
         return FakeScenario("builtin", name)
 
 

@@ -8,7 +8,18 @@ import pytest
 
 from sippx import Scenario
 
-from .harness import Peer, answer_like_uas, free_port, header, response, run_pair, running, scenario, send_step
+from .harness import (
+    Peer,
+    answer_like_uas,
+    free_port,
+    header,
+    response,
+    run_pair,
+    run_sippx,
+    running,
+    scenario,
+    send_step,
+)
 
 N_CALLS = 40
 
@@ -86,3 +97,13 @@ def test_a_server_with_several_addresses_answers_from_the_one_that_was_called(tm
             ) as client:
                 assert client.wait().n_successful == 1
         assert server.wait().n_calls == 2
+
+
+def test_a_builtin_scenario_is_called_from_the_addresses_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "ips.csv").write_text("SEQUENTIAL\n127.0.0.1\n127.0.0.2\n")
+    with Peer(answer_like_uas) as peer:
+        run = run_sippx(
+            tmp_path, "-sn", "uac", peer.address, "-t", "ui", "-inf", "ips.csv", "-p", free_port(), "-m", 4, "-r", 100
+        )
+    assert run.code == 0, run.text
+    assert {ip for ip, _ in peer.sources} == {"127.0.0.1", "127.0.0.2"}
