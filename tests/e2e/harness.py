@@ -82,9 +82,14 @@ def is_bound(port: int) -> bool:
 
 
 def is_listening(port: int) -> bool:
-    """True while an IPv4 socket of this machine takes TCP connections at the port."""
-    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
-    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
+    """True while a TCP socket of this machine listens at the port."""
+    ending = f":{port:04X}"
+    for table in ("tcp", "tcp6"):
+        path = Path("/proc/net", table)
+        rows = path.read_text().splitlines()[1:] if path.exists() else []
+        if any(row.split()[1].endswith(ending) and row.split()[3] == "0A" for row in rows):
+            return True
+    return False
 
 
 # ---- processes ------------------------------------------------------------------------------------------

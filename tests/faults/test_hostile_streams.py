@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.harness import DEADLINE_S, Running, header, request, start_sippx, wait_until
+from e2e.harness import DEADLINE_S, Running, header, is_listening, request, start_sippx, wait_until
 from e2e.test_stream_transports import Stream, read_to_end
 
 from .runs import call, error_log, errors_of, serve, wait_for
@@ -145,10 +145,3 @@ def test_a_server_without_descriptors_goes_on_when_there_are_some_again(tmp_path
 def free_tcp_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
-
-
-def is_listening(port: int) -> bool:
-    """True while a TCP socket of this machine listens at the port."""
-    rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return any(row.split()[1].endswith(f":{port:04X}") and row.split()[3] == "0A" for row in rows)
-

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.harness import DEADLINE_S, SIPPX, free_port, is_bound, wait_until
+from e2e.harness import DEADLINE_S, SIPPX, free_port, is_bound, is_listening, wait_until
 
 SIPP = shutil.which("sipp")
 COMMANDS: dict[str, tuple[str, ...]] = {"sippx": SIPPX, "sipp": ("sipp",)}
@@ -48,9 +48,11 @@ def run_pair(
     """UAC and UAS of these tools; both sides after their ends."""
     port, uac_port = free_port(ip), free_port(ip)
     target = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+    uas_words = uas_words if "-sf" in uas_words else ("-sn", "uas", *uas_words)
+    uac_words = uac_words if "-sf" in uac_words else ("-sn", "uac", *uac_words)
     words = {
-        "uas": [*COMMANDS[uas], "-sn", "uas", "-p", str(port), "-m", str(n_calls), *uas_words],
-        "uac": [*COMMANDS[uac], "-sn", "uac", target, "-p", str(uac_port), "-m", str(n_calls), "-r", str(rate), *uac_words],
+        "uas": [*COMMANDS[uas], "-p", str(port), "-m", str(n_calls), *uas_words],
+        "uac": [*COMMANDS[uac], target, "-p", str(uac_port), "-m", str(n_calls), "-r", str(rate), *uac_words],
     }
     processes: dict[str, subprocess.Popen[str]] = {}
     try:
@@ -62,7 +64,7 @@ def run_pair(
                 errors="replace",
             )  # fmt: skip
             if side == "uas":
-                wait_until(lambda: is_bound(port), "the server's port")
+                wait_until(lambda: is_bound(port) or is_listening(port), "the server's port")
                 time.sleep(0.2)
         screens = {side: process.communicate(timeout=DEADLINE_S)[0] for side, process in processes.items()}
     finally:
