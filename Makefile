@@ -8,7 +8,7 @@ ASAN_DIR := build/asan
 SOURCES := setup.py pyproject.toml $(wildcard sippx/_core/*.pyx sippx/_core/*.pxd)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: all demo test sctp-test lint asan fuzz bench bench-micro docs wheel clean
+.PHONY: all demo test sctp-test lint asan fuzz bench bench-micro soak docs wheel clean
 
 all: $(STAMP)
 
@@ -58,6 +58,11 @@ bench: $(STAMP)
 
 bench-micro: $(STAMP)
 	$(BIN)/python bench/micro/run_all.py
+
+# Ten minutes of each mode at half the clean rate: memory stays flat, no call fails. Others: make soak SOAK='t1 --seconds 60'
+SOAK ?= t1 tn --seconds 600
+soak: $(STAMP)
+	$(BIN)/python bench/soak.py $(SOAK)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate_options.py
