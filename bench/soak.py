@@ -154,6 +154,8 @@ def soak(pair: Pair, rate: int, n_calls: int, arguments: argparse.Namespace, fol
             side.sample()
         time.sleep(SAMPLE_S)
     code, _ = wait_cpu(uac.running.process, 1.0) if uac.is_alive else (uac.running.process.returncode, 0.0)
+    if not uas.is_alive:
+        return [f"uas: ended by itself, exit code {uas.running.process.returncode}; uac: exit code {code}"]
     idle_open = settle(uas)
     uas.running.process.send_signal(signal.SIGUSR1)
     wait_cpu(uas.running.process, 20)
