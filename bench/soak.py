@@ -37,8 +37,10 @@ from compare_transports import certificate
 SIPPX = Tool("sippx", (sys.executable, "-m", "sippx"))
 FIRST_RATES = {"t1": 40_000, "l1": 30_000, "tn": 5_000, "ln": 500}
 SAMPLE_S = 1.0
-REMEMBER_MS = 1000
-"""How long ended calls are remembered (-deadcall_wait): as long as by default, memory grows for half a minute."""
+REMEMBER_MS = 0
+"""How long ended calls are remembered (-deadcall_wait): the ring of them is only full after a million calls."""
+OPEN_S = 0.05
+"""Calls of so much time are open at most: a machine that stalls for a moment is no growth of memory."""
 SLACK_DESCRIPTORS = 4
 """Files that are open for a moment."""
 SETTLE_S = 10.0
@@ -145,7 +147,8 @@ def soak(pair: Pair, rate: int, n_calls: int, arguments: argparse.Namespace, fol
     seconds = n_calls / rate
     uas = Side("uas", start(SIPPX, 1, [*pair.server, "-p", str(PORT)], folder / "uas.csv"))
     wait_listening(uas.running)
-    client_words = [*pair.client, f"{HOST}:{PORT}", "-p", str(PORT + 1), "-r", str(rate), "-m", str(n_calls)]
+    client_words = [*pair.client, f"{HOST}:{PORT}", "-p", str(PORT + 1), "-r", str(rate), "-m", str(n_calls),
+                    "-l", str(max(int(rate * OPEN_S), 100))]  # fmt: skip
     uac = Side("uac", start(SIPPX, 0, client_words, folder / "uac.csv"))
     sides = (uac, uas)
     end_s = time.monotonic() + seconds * 1.3 + 30
@@ -169,8 +172,18 @@ def soak(pair: Pair, rate: int, n_calls: int, arguments: argparse.Namespace, fol
         found.append(f"uac: exit code {code}, {n_good:,} of {n_calls:,} calls succeeded")
     if int(uas_row.get("FailedCall(C)", 0)) or n_served != n_calls:
         found.append(f"uas: {n_served:,} of {n_calls:,} calls succeeded, {uas_row.get('FailedCall(C)')} failed")
-    print(f"{pair.name}: {n_good:,} calls at {rate:,}/s; {uac.line(warm)}; {uas.line(warm)}", flush=True)
+    print(
+        f"{pair.name}: {n_good:,} calls at {rate:,}/s, at most {peak(folder / 'uac.csv'):,} open; {uac.line(warm)}; "
+        f"{uas.line(warm)}",
+        flush=True,
+    )
     return found
+
+
+def peak(stat_file: Path) -> int:
+    """Most calls open at the times of the rows of a -trace_stat file."""
+    heading, *rows = [line.split(";") for line in stat_file.read_text().splitlines()]
+    return max(int(row[heading.index("CurrentCall")]) for row in rows)
 
 
 def wait_listening(uas: Running) -> None:
