@@ -17,8 +17,11 @@ cdef struct address_t:
     uint8_t ip[16]           # an IPv4 address in the first four; of a connection: u32 index, u32 generation
 
 cdef inline bint address_equal(const address_t* a, const address_t* b) noexcept nogil:
-    cdef const uint64_t* x = <const uint64_t*> a
-    cdef const uint64_t* y = <const uint64_t*> b
+    # an address is aligned to 2 bytes only
+    cdef uint64_t[3] x
+    cdef uint64_t[3] y
+    memcpy(x, a, sizeof(address_t))
+    memcpy(y, b, sizeof(address_t))
     return x[0] == y[0] and x[1] == y[1] and x[2] == y[2]
 
 cdef inline void address_set_scope(address_t* a, uint32_t scope_id) noexcept nogil:
