@@ -38,10 +38,14 @@ cdef inline void address_of_connection(address_t* a, uint32_t index, uint32_t ge
     memcpy(a.ip + 4, &generation, 4)
 
 cdef inline uint32_t address_connection_index(const address_t* a) noexcept nogil:
-    return (<const uint32_t*> a.ip)[0]
+    cdef uint32_t index
+    memcpy(&index, a.ip, 4)
+    return index
 
 cdef inline uint32_t address_connection_generation(const address_t* a) noexcept nogil:
-    return (<const uint32_t*> a.ip)[1]
+    cdef uint32_t generation
+    memcpy(&generation, a.ip + 4, 4)
+    return generation
 
 cdef inline void address_from_sockaddr(address_t* a, const sockaddr_storage* s) noexcept nogil:
     cdef const sockaddr_in* s4 = <const sockaddr_in*> s
