@@ -48,7 +48,9 @@ asan: $(STAMP)
 	cd $(ASAN_DIR) && SIPPX_BUILD=asan $(abspath $(BIN))/python setup.py --quiet build_ext --inplace
 	cd $(ASAN_DIR) && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc \
-	    PYTHONPATH=. SIPPX_ASAN=1 $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/core tests/sim tests/fuzz
+	    PYTHONPATH=. SIPPX_ASAN=1 $(abspath $(BIN))/python -m pytest -q -p no:cacheprovider tests/core tests/sim tests/fuzz \
+	    tests/e2e/test_stream_transports.py tests/e2e/test_datagram_transports.py tests/faults/test_losses.py \
+	    tests/faults/test_sharing.py
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz

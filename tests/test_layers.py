@@ -17,10 +17,11 @@ CORE_LEVELS = [
         "parser", "template", "wheel", "outbox", "udp", "stats", "ring", "blocks", "injection", "regex", "pattern",
         "libcrypto", "milenage", "challenge", "digest", "variables", "sample", "tracelog",
         "stream", "websocket", "upgrade", "libssl", "tlscontext", "tls", "targets",
+        "addressing",
     },
     # L2
     {"program", "calls", "connection"},
-    {"dial", "sendqueue"},
+    {"dial", "sendqueue", "streamsettings"},
     {"reception"},
     {"connections"},
     {"connectiontable"},

@@ -6,7 +6,8 @@ from libc.string cimport memcpy, memset
 
 import os
 
-from sippx._core.address cimport VIA_UNATTACHED, address_set_scope, address_t, address_to_sockaddr
+from sippx._core.address cimport VIA_UNATTACHED, address_to_sockaddr
+from sippx._core.addressing cimport address_from_tuple
 from sippx._core.bits cimport BYTES_READABLE_PAST_END, likely, unlikely
 from sippx._core.connections cimport EVENT_KIND_SHIFT, SOCKET_OPTION_BYTES, SOCKET_OPTION_CAP, socket_option_t
 from sippx._core.hash cimport hash_bytes
@@ -15,7 +16,7 @@ from sippx._core.injection cimport (
     injection_state_t, injection_t,
 )
 from sippx._core.linux cimport (
-    AF_INET, AF_INET6, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, SOCK_DGRAM, ENOMEM, close, epoll_create1, epoll_ctl,
+    AF_INET, EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLLIN, SOCK_DGRAM, ENOMEM, close, epoll_create1, epoll_ctl,
     epoll_event, epoll_wait, setsockopt, sockaddr, sockaddr_in, sockaddr_storage, socklen_t,
 )
 from sippx._core.span cimport span_of
@@ -228,23 +229,6 @@ cdef uint32_t datagrams_via_of_line(const datagrams_t* d, const injection_t* fil
 MAX_SOCKETS = UDP_SOCKETS_CAP - 1
 
 
-cdef address_t local_address(where) except *:
-    """(family, packed ip[, port[, scope id]]) of the sockets that are opened; their port is the kernel's choice."""
-    cdef address_t a
-    cdef bytes ip
-    family, ip = where[:2]
-    scope_id = where[3] if len(where) > 3 else 0
-    memset(&a, 0, sizeof(a))
-    if (family, len(ip)) not in ((AF_INET, 4), (AF_INET6, 16)):
-        raise ValueError("an address is 4 bytes of AF_INET or 16 of AF_INET6")
-    if not 0 <= scope_id < 1 << 24:
-        raise ValueError(f"zone {scope_id} out of 0..2**24-1")
-    a.family = family
-    address_set_scope(&a, scope_id)
-    memcpy(a.ip, <const char*> ip, len(ip))
-    return a
-
-
 cdef class DatagramSettings:
     """Which UDP sockets an engine's calls have beside its own.
 
@@ -261,7 +245,8 @@ cdef class DatagramSettings:
         if mode not in ("per_call", "per_ip"):
             raise ValueError(f"mode '{mode}' is neither per_call nor per_ip")
         self.mode = mode
-        self.local = local_address(local)
+        # the port of the sockets that are opened is the kernel's choice
+        self.local = address_from_tuple((local[0], local[1], 0, *local[3:]))
         self.max_sockets = max_sockets
         self.options = tuple((int(level), int(name), bytes(value)) for level, name, value in options)
         self.sockets = tuple((int(fd), bytes(ip)) for fd, ip in sockets)

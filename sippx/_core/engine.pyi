@@ -10,7 +10,7 @@ from sippx._core.datagrams import DatagramSettings
 from sippx._core.injection import Injection
 from sippx._core.program import Program
 from sippx._core.ring import TraceRing
-from sippx._core.streams import StreamSettings
+from sippx._core.streamsettings import StreamSettings
 from sippx._core.twins import TwinSettings
 
 _Address = tuple[int, bytes, int] | tuple[int, bytes, int, int]

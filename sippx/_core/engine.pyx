@@ -1,6 +1,6 @@
 # sippx/_core/engine.pyx: the Engine object: builds an engine_t, runs it, gives Python its counters.
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
@@ -10,7 +10,8 @@ import numpy
 
 from sippx._core import codes
 
-from sippx._core.address cimport VIA_UNATTACHED, address_set_scope, address_t
+from sippx._core.address cimport VIA_UNATTACHED, address_t
+from sippx._core.addressing cimport address_from_tuple
 from sippx._core.bits cimport BYTES_READABLE_PAST_END
 from sippx._core.calls cimport *
 from sippx._core.attaching cimport open_datagrams
@@ -22,7 +23,7 @@ from sippx._core.hash cimport has_aes
 from sippx._core.injection cimport Injection, injection_state_free, injection_state_init, injection_state_t, injection_t
 from sippx._core.dialog cimport users_set
 from sippx._core.interp cimport interp_start
-from sippx._core.linux cimport AF_INET, AF_INET6
+from sippx._core.linux cimport AF_INET
 from sippx._core.intake cimport opens_by_command, take_command, take_datagrams
 from sippx._core.loop cimport (
     end_test, expire, finished, give_up_calls, heed_stop, next_timer_ns, run_slice, update_gauges,
@@ -37,7 +38,8 @@ from sippx._core.runtime cimport (
 from sippx._core.span cimport span_of, span_t
 from sippx._core.state cimport CALL_ID_CAP, STARTS_PER_QUANTUM, engine_t, link_head_t, streams_t, twins_t
 from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
-from sippx._core.streams cimport StreamSettings, open_streams, start_streams
+from sippx._core.streams cimport open_streams, start_streams
+from sippx._core.streamsettings cimport StreamSettings
 from sippx._core.targets cimport TARGETS_CAP, targets_add, targets_init, targets_t
 from sippx._core.template cimport render_ctx_t, template_render
 from sippx._core.transport cimport (
@@ -54,26 +56,6 @@ cdef enum:
     MAX_INJECTED_BYTES = 1 << 30     # of inserted and replaced lines of one file
 
 # --------------------------------------------------------------------------- the object
-
-cdef address_t make_address(where) except *:
-    """(family, packed ip, port[, scope id]) as the core keeps it."""
-    cdef address_t a
-    cdef bytes ip
-    family, ip, port = where[:3]
-    scope_id = where[3] if len(where) > 3 else 0
-    memset(&a, 0, sizeof(a))
-    if family == AF_INET and len(ip) != 4 or family == AF_INET6 and len(ip) != 16 or family not in (AF_INET, AF_INET6):
-        raise ValueError("an address is 4 bytes of AF_INET or 16 of AF_INET6")
-    if not 0 <= port <= 65535:
-        raise ValueError(f"port {port} out of 0..65535")
-    if not 0 <= scope_id < 1 << 24:
-        raise ValueError(f"zone {scope_id} out of 0..2**24-1")
-    a.family = <uint8_t> family
-    a.port = <uint16_t> ((port & 0xFF) << 8 | port >> 8)
-    address_set_scope(&a, scope_id)
-    memcpy(a.ip, <const char*> ip, len(ip))
-    return a
-
 
 cdef class Engine:
     """Runs one Program, maybe with a second one at its side, over one UDP socket.
@@ -156,14 +138,14 @@ cdef class Engine:
         self.e.base_ns = rt.start_ns
         self.e.resolution_ns = timer_resolution_ns
         if remote is not None:
-            rt.remote = make_address(remote)
+            rt.remote = address_from_tuple(remote)
             rt.config.family = rt.remote.family
         elif program.p.is_client:
             raise ValueError("a client program needs a remote address")
         if len(remotes) > 1:
             self._set_targets(remotes)
         if reply_to is not None:
-            rt.config.reply_to = make_address(reply_to)
+            rt.config.reply_to = address_from_tuple(reply_to)
         memcpy(rt.config.protocol, b"udp", 4)
         rt.config.auto_answer = auto_answer
         rt.config.loose_check = loose_check
@@ -209,7 +191,7 @@ cdef class Engine:
         self.e.shared.targets = targets
         targets_init(targets)
         for address, weight, priority in remotes:
-            a = make_address(address)
+            a = address_from_tuple(address)
             if targets_add(targets, &a, weight, priority) != 0:
                 raise ValueError(f"at most {<int> TARGETS_CAP} remotes, in ascending priority")
 
@@ -518,7 +500,7 @@ cdef class Engine:
 
     def inject(self, bytes data not None, source):
         """A datagram from source (family, packed ip, port) arrives at a memory-link engine now."""
-        cdef address_t a = make_address(source)
+        cdef address_t a = address_from_tuple(source)
         cdef bytes padded = data + bytes(BYTES_READABLE_PAST_END)
         cdef const char* p = padded
         cdef uint32_t n = <uint32_t> min(len(data), 1 << 20)

@@ -3,24 +3,10 @@
 # Outgoing calls share a connection to each peer, or have one each; incoming ones answer on that of their first message.
 # A connection is made with a call's first message and closed behind its last one. Lost connections end their calls,
 # are made anew, or both, as -reconnect_close and -max_reconnect say.
-from sippx._core.connections cimport channel_t, connection_t
+from sippx._core.connections cimport connection_t
 from sippx._core.runtime cimport runtime_t
 from sippx._core.state cimport engine_t
-from sippx._core.address cimport address_t
-
-cdef class StreamSettings:
-    cdef channel_t channel
-    cdef readonly str kind
-    cdef readonly bint per_call
-    cdef readonly tuple listeners
-    cdef address_t source
-    cdef readonly object max_connections, max_reconnects
-    cdef readonly bint closes_calls
-    cdef readonly object reconnect_sleep_ms, send_timeout_ms
-    cdef tuple borrowed          # the TLS contexts
-    cdef _set_source(self, source)
-    cdef _set_channel(self, options, bytes host, bytes path, open_timeout_ms)
-    cdef _set_tls(self, client_tls, server_tls, bytes server_name)
+from sippx._core.streamsettings cimport StreamSettings
 
 # Fills e.streams and its channel of e.connections, both allocated; runtimes get their hooks, and the sockets listen.
 cdef open_streams(engine_t* e, StreamSettings settings)

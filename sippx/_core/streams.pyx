@@ -1,13 +1,12 @@
 # sippx/_core/streams.pyx: connections for calls: finding, making, sharing, closing and losing them.
-from libc.stdint cimport int32_t, uint16_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport int32_t, uint32_t
 
 import os
-import socket
 
 from sippx._core.address cimport (
-    ADDRESS_CONNECTION, VIA_UNATTACHED, address_equal, address_of_connection, address_set_scope, address_t,
+    ADDRESS_CONNECTION, VIA_UNATTACHED, address_equal, address_of_connection, address_t,
 )
+from sippx._core.addressing cimport address_text
 from sippx._core.bits cimport likely, unlikely
 from sippx._core.calls cimport CALL_INCOMING, DEAD_FAILED, DEAD_SUCCESSFUL, call_at, call_t
 from sippx._core.codes cimport *
@@ -15,7 +14,6 @@ from sippx._core.connections cimport *
 from sippx._core.endings cimport end_call, only_waits_for_its_end
 from sippx._core.intake cimport take_message
 from sippx._core.interp cimport interp_resume
-from sippx._core.linux cimport AF_INET, AF_INET6
 from sippx._core.outbox cimport OUTBOX_GROUPS, outbox_clear, outbox_t
 from sippx._core.runtime cimport (
     NO_CALL, NOT_READY, READY, call_link, choose_remote, count, link_t, now_ms, runtime_t, target_failed, trace, traces,
@@ -27,8 +25,7 @@ from sippx._core.state cimport (
 from sippx._core.stats cimport HIST_WORDS, hist_record
 from sippx._core.stream cimport stream_error_text
 from sippx._core.targets cimport targets_next, targets_t
-from sippx._core.tls cimport tls_failure_text, tls_peer_init, tls_prepare
-from sippx._core.tlscontext cimport TlsContext
+from sippx._core.tls cimport tls_failure_text, tls_prepare
 from sippx._core.upgrade cimport upgrade_error_text, upgrade_init
 from sippx._core.websocket cimport websocket_error_text
 
@@ -44,9 +41,6 @@ cdef enum:
 
     SIDE_CALL = 1 << 31          # in the list of waiting calls: the index is one of the second scenario
     SHARE_TRIES = 4096           # connections looked at for one to share
-    QUEUE_CAP_BYTES = 64 << 20
-    HIGH_WATER_BYTES = 1 << 20
-    LOW_WATER_BYTES = 1 << 18
     SAVED_SESSIONS = 1024        # TLS sessions kept for resumption
 
 # --------------------------------------------------------------------------- calls of a connection
@@ -490,20 +484,16 @@ cdef void tell_of_loss(engine_t* e, const address_t* peer, uint32_t cause, int d
 cdef void trace_loss(engine_t* e, const address_t* peer, uint32_t cause, int detail, bint is_accepted,
                      uint32_t n_failed) noexcept with gil:
     cdef bytes text
-    cdef bytes ip = peer.ip[:16]
     cdef span_t none = span_of(<const char*> b"", 0)
-    cdef uint32_t port = (peer.port & 0xFF) << 8 | peer.port >> 8
-    if peer.family == AF_INET6:
-        where = f"[{socket.inet_ntop(AF_INET6, ip)}]:{port}"
-    else:
-        where = f"{socket.inet_ntop(AF_INET, ip[:4])}:{port}"
+    where = address_text(peer)
     reason = connection_cause_text(cause).decode()
     if cause == CAUSE_REFUSED or cause == CAUSE_RESET:
         reason = os.strerror(detail)
     elif cause == CAUSE_TLS:
         reason = tls_failure_text(&e.connections.tls)
     elif cause == CAUSE_UPGRADE:
-        reason += f": the server answered with status {detail}" if detail > 0 else ": " + upgrade_error_text(detail).decode()
+        why = f"the server answered with status {detail}" if detail > 0 else upgrade_error_text(detail).decode()
+        reason += f": {why}"
     elif cause == CAUSE_FRAMING:
         known = websocket_error_text if e.connections.channels[0].carries == CARRY_WEBSOCKET else stream_error_text
         reason += ": " + known(detail).decode()
@@ -511,94 +501,6 @@ cdef void trace_loss(engine_t* e, const address_t* peer, uint32_t cause, int det
     trace(&e.rt, TRACE_CONNECTION_LOST, <int32_t> n_failed, detail, none, span_of(text, <uint32_t> len(text)))
 
 # --------------------------------------------------------------------------- opening
-
-PROTOCOLS = {"tcp": CARRY_SIP, "tls": CARRY_SIP, "ws": CARRY_WEBSOCKET, "wss": CARRY_WEBSOCKET, "sctp": CARRY_MESSAGES}
-
-
-cdef class StreamSettings:
-    """How an engine's messages go over connections.
-
-    kind: one of PROTOCOLS. per_call: outgoing calls have a connection each. listeners: descriptors of listening
-    sockets, borrowed. source: (family, packed ip, port) that outgoing connections are bound to, port 0 for any, None
-    for any address. options: (level, name, bytes) set on each outgoing socket. server_name: the peer's name for SNI,
-    checked against its certificate where client_tls verifies. host: Host header field of WebSocket requests for path.
-    max_connections: of calls, at a time. max_reconnects: -1 no bound. Times in milliseconds, 0 none.
-    """
-
-    def __cinit__(self, str kind not None, *, bint per_call, listeners=(), source=None, options=(), client_tls=None,
-                  server_tls=None, bytes server_name=b"", bytes host=b"", bytes path=b"/", max_connections=50000,
-                  max_reconnects=0, bint closes_calls=True, reconnect_sleep_ms=1000, open_timeout_ms=10000,
-                  send_timeout_ms=0):
-        if kind not in PROTOCOLS:
-            raise ValueError(f"kind '{kind}' is none of {', '.join(PROTOCOLS)}")
-        self.kind = kind
-        self.per_call = per_call
-        self.listeners = tuple(listeners)
-        if len(self.listeners) > LISTENER_CAP:
-            raise ValueError(f"{len(self.listeners)} listening sockets, at most {<int> LISTENER_CAP}")
-        self.max_connections = max_connections
-        self.max_reconnects = max_reconnects
-        self.closes_calls = closes_calls
-        self.reconnect_sleep_ms = reconnect_sleep_ms
-        self.send_timeout_ms = send_timeout_ms
-        memset(&self.source, 0, sizeof(self.source))
-        if source is not None:
-            self._set_source(source)
-        self._set_channel(options, host, path, open_timeout_ms)
-        self._set_tls(client_tls, server_tls, server_name)
-
-    cdef _set_source(self, source):
-        family, ip, port = source[:3]
-        if family == AF_INET and len(ip) != 4 or family == AF_INET6 and len(ip) != 16 \
-                or family not in (AF_INET, AF_INET6) or not 0 <= port <= 65535:
-            raise ValueError("a source is 4 bytes of AF_INET or 16 of AF_INET6, and a port")
-        self.source.family = family
-        self.source.port = <uint16_t> ((port & 0xFF) << 8 | port >> 8)
-        address_set_scope(&self.source, source[3] if len(source) > 3 else 0)
-        memcpy(self.source.ip, <const char*> <bytes> ip, len(ip))
-
-    cdef _set_channel(self, options, bytes host, bytes path, open_timeout_ms):
-        cdef channel_t* channel = &self.channel
-        cdef socket_option_t* o
-        memset(channel, 0, sizeof(channel_t))
-        channel.carries = PROTOCOLS[self.kind]
-        channel.socket_type = socket.SOCK_STREAM
-        channel.protocol = socket.IPPROTO_SCTP if self.kind == "sctp" else socket.IPPROTO_TCP
-        channel.open_timeout_ms = open_timeout_ms
-        channel.queue_cap_bytes = QUEUE_CAP_BYTES
-        channel.high_water_bytes = HIGH_WATER_BYTES
-        channel.low_water_bytes = LOW_WATER_BYTES
-        for text in (host, path):
-            if len(text) >= CHANNEL_TEXT_BYTES or b"\0" in text:
-                raise ValueError(f"host and path have less than {<int> CHANNEL_TEXT_BYTES} bytes and no NUL")
-        memcpy(channel.host, <const char*> host, len(host))
-        memcpy(channel.path, <const char*> path, len(path))
-        if len(options) > SOCKET_OPTION_CAP:
-            raise ValueError(f"{len(options)} socket options, at most {<int> SOCKET_OPTION_CAP}")
-        for level, name, value in options:
-            if len(value) > SOCKET_OPTION_BYTES:
-                raise ValueError(f"a socket option of {len(value)} bytes, at most {<int> SOCKET_OPTION_BYTES}")
-            o = &channel.options[channel.n_options]
-            o.level, o.name, o.n_bytes = level, name, len(value)
-            memcpy(o.value, <const char*> <bytes> value, len(value))
-            channel.n_options += 1
-
-    cdef _set_tls(self, client_tls, server_tls, bytes server_name):
-        cdef channel_t* channel = &self.channel
-        self.borrowed = (client_tls, server_tls)
-        if self.kind not in ("tls", "wss"):
-            if client_tls is not None or server_tls is not None:
-                raise ValueError(f"kind '{self.kind}' has no TLS")
-            return
-        if client_tls is None and server_tls is None:
-            raise ValueError(f"kind '{self.kind}' needs a TLS context")
-        if client_tls is not None:
-            channel.client_tls = &(<TlsContext?> client_tls).c
-        if server_tls is not None:
-            channel.server_tls = &(<TlsContext?> server_tls).c
-        if not tls_peer_init(&channel.tls_peer, span_of(server_name, <uint32_t> len(server_name)), 1):
-            raise ValueError("server_name is too long, or has a NUL")
-
 
 cdef void set_hooks(runtime_t* rt) noexcept:
     rt.flush = flush_streams

@@ -1,6 +1,6 @@
 # sippx/_core/twins.pyx: commands of twins: listening, connecting, gathering, delivering; see twins.pxd.
 from libc.errno cimport errno
-from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memchr, memcmp, memcpy, memset
 
@@ -8,14 +8,14 @@ import fcntl
 import os
 import socket
 
-from sippx._core.address cimport address_of_connection, address_set_scope, address_t
+from sippx._core.address cimport address_of_connection, address_t
+from sippx._core.addressing cimport address_from_tuple, address_text
 from sippx._core.bits cimport likely, unlikely
 from sippx._core.calls cimport CALL_FREE, CALL_WAITING, call_at, call_t
 from sippx._core.codes cimport *
 from sippx._core.connections cimport *
 from sippx._core.endings cimport give_up
 from sippx._core.intake cimport take_command
-from sippx._core.linux cimport AF_INET, AF_INET6
 from sippx._core.runtime cimport STOP_ERROR, STOP_NOW, count, now_ms, runtime_t, trace, traces
 from sippx._core.span cimport span_of, span_t
 from sippx._core.state cimport (
@@ -50,14 +50,6 @@ cdef void say(engine_t* e, const char* text, uint32_t n) noexcept nogil:
     cdef span_t none = span_of(<const char*> b"", 0)
     count(&e.rt, COUNT_WARNINGS)
     trace(&e.rt, TRACE_TWIN, 0, 0, none, span_of(text, n))
-
-
-cdef str address_text(const address_t* a):
-    cdef bytes ip = a.ip[:16]
-    cdef uint32_t port = (a.port & 0xFF) << 8 | a.port >> 8
-    if a.family == AF_INET6:
-        return f"[{socket.inet_ntop(AF_INET6, ip)}]:{port}"
-    return f"{socket.inet_ntop(AF_INET, ip[:4])}:{port}"
 
 
 cdef str cause_text(uint32_t cause, int error, int detail):
@@ -393,21 +385,6 @@ cdef uint64_t twins_linger_ns(const engine_t* e) noexcept nogil:
 ROLES = {"a": TWIN_A, "b": TWIN_B, "master": TWIN_MASTER, "slave": TWIN_SLAVE}
 
 
-cdef address_t take_address(where) except *:
-    cdef address_t a
-    cdef bytes ip
-    family, ip, port = where[:3]
-    memset(&a, 0, sizeof(a))
-    if family == AF_INET and len(ip) != 4 or family == AF_INET6 and len(ip) != 16 or family not in (AF_INET, AF_INET6) \
-            or not 0 <= port <= 65535:
-        raise ValueError("an address is 4 bytes of AF_INET or 16 of AF_INET6, and a port")
-    a.family = <uint8_t> family
-    a.port = <uint16_t> ((port & 0xFF) << 8 | port >> 8)
-    address_set_scope(&a, where[3] if len(where) > 3 else 0)
-    memcpy(a.ip, <const char*> ip, len(ip))
-    return a
-
-
 cdef class TwinSettings:
     """An engine's twins.
 
@@ -443,14 +420,14 @@ cdef open_twins(engine_t* e, TwinSettings settings):
     t.role = ROLES[settings.role]
     t.adopted_peer = -1
     if settings.source is not None:
-        t.source = take_address(settings.source)
+        t.source = address_from_tuple(settings.source)
     for name, where in settings.peers.items():
         peer = &t.peers[t.n_peers]
         t.n_peers += 1
         memcpy(peer.name, <const char*> <bytes> name, len(name))
         peer.name_len = <uint32_t> len(name)
         if isinstance(where, tuple):
-            peer.address = take_address(where)
+            peer.address = address_from_tuple(where)
         # the renderer's text may be as long as a group, and the space behind it is never read
         peer.bytes = <char*> calloc(1, TWIN_GROUP_BYTES)
         peer.ends = <uint32_t*> malloc(TWIN_GROUP_COMMANDS * sizeof(uint32_t))

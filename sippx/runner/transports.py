@@ -10,7 +10,7 @@ from typing import Any
 
 from sippx._core.datagrams import MAX_SOCKETS as MAX_DATAGRAM_SOCKETS
 from sippx._core.datagrams import DatagramSettings
-from sippx._core.streams import StreamSettings
+from sippx._core.streamsettings import StreamSettings
 from sippx._core.tlscontext import TlsContext
 from sippx.addresses import DEFAULT_SIP_PORT, LocalAddress, RemoteAddress, bracketed, is_numeric, resolve_host
 from sippx.descriptors import raise_limit, reserve_sockets

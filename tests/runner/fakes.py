@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sippx._core import datagrams, streams
+from sippx._core import datagrams, streamsettings
 
 
 @dataclass
 class StreamSettings:
-    """What sippx._core.streams.StreamSettings is told."""
+    """What sippx._core.streamsettings.StreamSettings is told."""
 
     kind: str
     per_call: bool
@@ -33,7 +33,7 @@ class StreamSettings:
     send_timeout_ms: int
 
     def __post_init__(self) -> None:
-        streams.StreamSettings(**vars(self))
+        streamsettings.StreamSettings(**vars(self))
 
 
 @dataclass

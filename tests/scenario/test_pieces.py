@@ -234,7 +234,7 @@ LINE_PARTS = st.one_of(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(LINE_PARTS, max_size=6), st.lists(LINE_PARTS, max_size=6), VALUES)
 def test_folded_len_counts_the_body_of_every_rendering(
     before: list[Literal | Keyword], behind: list[Literal | Keyword], values: CallValues
@@ -244,7 +244,7 @@ def test_folded_len_counts_the_body_of_every_rendering(
     assert render_step(spec, 0, values) == render_template(template, Bindings(), 0, values)
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(st.lists(PARTS, max_size=10), KEY_VALUES, KEY_VALUES, VALUES)
 def test_compiled_template_renders_what_the_rules_say(
     parts: list[Literal | Keyword], k: str, blank: str, values: CallValues

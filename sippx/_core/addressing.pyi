@@ -1,0 +1,3 @@
+"""Typed view of addressing.pyx: addresses between Python and the core, as tests drive them."""
+
+def round_trip(where: tuple[int, bytes, int] | tuple[int, bytes, int, int]) -> tuple[str, int]: ...
