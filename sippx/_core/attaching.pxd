@@ -13,5 +13,7 @@ cdef open_datagrams(engine_t* e, DatagramSettings settings)
 
 # Takes what a further socket's epoll event tells of; the engine's clock has been set.
 cdef void receive_further(engine_t* e, uint32_t via, uint32_t events) noexcept nogil
+# Moves what was counted into the engine's counters; says what is new.
+cdef void collect_datagram_counters(engine_t* e) noexcept nogil
 # Once a turn, when no call is being run: closes the sockets whose calls have ended, behind their last messages.
 cdef void settle_datagrams(engine_t* e) noexcept nogil

@@ -4,14 +4,17 @@ from libc.stdint cimport uint16_t, uint32_t
 from sippx._core.address cimport VIA_UNATTACHED
 from sippx._core.bits cimport likely, unlikely
 from sippx._core.calls cimport call_t
-from sippx._core.codes cimport COUNT_FAILED_CANNOT_SEND_MESSAGE
+from sippx._core.codes cimport (
+    COUNT_FAILED_CANNOT_SEND_MESSAGE, COUNT_WARNINGS, GAUGE_OPEN_SOCKETS, TRACE_OPEN_ERROR,
+)
 from sippx._core.datagrams cimport (
     DatagramSettings, datagrams_drop, datagrams_init, datagrams_join, datagrams_local_port, datagrams_settle,
     datagrams_t, datagrams_take, datagrams_use_file, datagrams_via_of_line,
 )
 from sippx._core.intake cimport take_datagrams
 from sippx._core.linux cimport EPOLLERR
-from sippx._core.runtime cimport READY, call_lines, call_link, link_t, runtime_t
+from sippx._core.runtime cimport READY, call_lines, call_link, count, link_t, runtime_t, trace
+from sippx._core.span cimport span_of, span_t
 from sippx._core.state cimport engine_t
 from sippx._core.udp cimport UDP_RX_STRIDE, udp_drain_errors_of, udp_receive_from, udp_t
 
@@ -56,6 +59,16 @@ cdef void release_own(runtime_t* rt, call_t* call, bint closes) noexcept nogil:
     datagrams_drop(e.datagrams, call.remote.via)
     if closes:
         call.remote.via = VIA_UNATTACHED
+
+
+cdef void collect_datagram_counters(engine_t* e) noexcept nogil:
+    cdef datagrams_t* d = e.datagrams
+    cdef span_t none = span_of(<const char*> b"", 0)
+    e.rt.gauges[<int> GAUGE_OPEN_SOCKETS] = d.n_open
+    if unlikely(d.n_open_errors != e.seen_open_errors):
+        e.seen_open_errors = d.n_open_errors
+        count(&e.rt, COUNT_WARNINGS)
+        trace(&e.rt, TRACE_OPEN_ERROR, d.last_open_errno, 0, none, none)
 
 
 cdef void settle_datagrams(engine_t* e) noexcept nogil:

@@ -324,6 +324,7 @@ cpdef enum TraceKind:
     TRACE_CONNECTION_LOST        # error: a = calls that failed with it, b = errno or the like; data = what happened
     TRACE_RECONNECTION           # note: a lost connection is begun anew
     TRACE_ACCEPT_ERROR           # error: a = errno
+    TRACE_OPEN_ERROR             # error: a = errno; sockets for calls could not be opened
     TRACE_SEND_TIMEOUT           # error: a = step, b = label step, negative: the call is aborted
     TRACE_TWIN                   # error: data = what happened to a twin
     TRACE_COMMAND_SENT           # data = command to a twin

@@ -140,6 +140,7 @@ cdef struct engine_t:
     uint64_t seen_sent, seen_sent_bytes, seen_errors, seen_congested, seen_icmp, seen_receive_errors
     uint64_t seen_send_calls, seen_receive_calls, seen_received_bytes
     uint32_t seen_drops
+    uint64_t seen_open_errors    # of datagrams
     memo_t memos[MEMO_SLOTS]
     msg_t msgs[PARSE_BATCH]
     uint64_t hashes[PARSE_BATCH]

@@ -7,7 +7,7 @@ from libc.string cimport memcpy, memset
 import os
 
 from sippx._core.bits cimport likely, unlikely
-from sippx._core.attaching cimport receive_further, settle_datagrams
+from sippx._core.attaching cimport collect_datagram_counters, receive_further, settle_datagrams
 from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.connections cimport *
@@ -152,7 +152,7 @@ cdef void collect_counters(engine_t* e) noexcept nogil:
     if e.streams != NULL:
         collect_stream_counters(e)
     if e.datagrams != NULL:
-        e.rt.gauges[<int> GAUGE_OPEN_SOCKETS] = e.datagrams.n_open
+        collect_datagram_counters(e)
 
 # --------------------------------------------------------------------------- receiving
 

@@ -51,6 +51,7 @@ ERROR_TEXTS: Mapping[str, str] = {
     "TRACE_CONNECTION_LOST": "{e.text}{e.failed_calls}",
     "TRACE_RECONNECTION": "Socket required a reconnection.",
     "TRACE_ACCEPT_ERROR": "Unable to accept a connection, {e.errno}",
+    "TRACE_OPEN_ERROR": "Unable to open a UDP socket for a call, {e.errno}; calls share those that are open",
     "TRACE_SEND_TIMEOUT": "Call-Id: {e.call_id}, send timeout on message {e.scenario}:{e.a}{e.send_goes_on}",
     "TRACE_TWIN": "{e.text}",
     "TRACE_FALLBACK": "{e.feature} cannot be used here{e.reason}; continuing without it",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from sippx import Scenario
 
 from .harness import (
+    DEADLINE_S,
     Peer,
     answer_like_uas,
     free_port,
@@ -107,3 +110,15 @@ def test_a_builtin_scenario_is_called_from_the_addresses_of_a_file(tmp_path: Pat
         )
     assert run.code == 0, run.text
     assert {ip for ip, _ in peer.sources} == {"127.0.0.1", "127.0.0.2"}
+
+
+def test_sockets_that_cannot_be_opened_are_said_and_calls_share(tmp_path: Path) -> None:
+    with Peer(answer_like_uas) as peer:
+        done = subprocess.run(
+            ["bash", "-c", 'ulimit -n 40; exec "$@"', "limited", sys.executable, "-m", "sippx", "-sn", "uac", "-t", "un",
+             peer.address, "-i", "127.0.0.1", "-m", "80", "-r", "2000", "-l", "80", "-d", "200", "-skip_rlimit",
+             "-nostdin"],
+            capture_output=True, timeout=DEADLINE_S, check=False, cwd=tmp_path,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"Unable to open a UDP socket for a call, errno = 24" in done.stderr
