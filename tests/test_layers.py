@@ -26,7 +26,7 @@ CORE_LEVELS = [
     {"connections"},
     {"connectiontable"},
     {"runtime", "datagrams"},
-    {"expand"},
+    {"expand", "figures"},
     {"actions", "dialog"},
     {"bookkeeping"},
     {"matching", "sending"},

@@ -6,8 +6,6 @@ from libc.string cimport memcpy, memset
 
 import os
 
-import numpy
-
 from sippx._core import codes
 
 from sippx._core.address cimport VIA_UNATTACHED, address_t
@@ -19,6 +17,7 @@ from sippx._core.clock cimport monotonic_ns
 from sippx._core.codes cimport *
 from sippx._core.datagrams cimport DatagramSettings, datagrams_free, datagrams_t
 from sippx._core.digest cimport digest_ctx_close, digest_ctx_open, digest_ctx_t, digest_init
+from sippx._core.figures cimport allocate_figures, figures_layout
 from sippx._core.hash cimport has_aes
 from sippx._core.injection cimport Injection, injection_state_free, injection_state_init, injection_state_t, injection_t
 from sippx._core.dialog cimport users_set
@@ -37,7 +36,6 @@ from sippx._core.runtime cimport (
 )
 from sippx._core.span cimport span_of, span_t
 from sippx._core.state cimport CALL_ID_CAP, STARTS_PER_QUANTUM, engine_t, link_head_t, streams_t, twins_t
-from sippx._core.stats cimport HIST_HEADER, HIST_SUB_BITS, HIST_WORDS
 from sippx._core.streams cimport open_streams, start_streams
 from sippx._core.streamsettings cimport StreamSettings
 from sippx._core.targets cimport TARGETS_CAP, targets_add, targets_init, targets_t
@@ -346,10 +344,7 @@ cdef class Engine:
                        uint64_t seed):
         """Calls, timers, outbox and counters of one scenario; returns the array of counters."""
         cdef program_t* p = rt.program
-        cdef uint32_t n_hists = p.n_rtds + 3
         cdef uint32_t tail = self._lay_out_tail(rt)
-        cdef uint64_t[::1] words
-        cdef uint64_t n_repartition = p.bounds_first[p.n_rtds + 1] + p.n_rtds + 1
         cdef uint32_t i
         if calls_init(&rt.calls, capacity, tail, dead_wait_ms, seed, max_block_bytes) != 0 \
                 or outbox_init(&rt.outbox, OUTBOX_SEGMENTS) != 0:
@@ -361,19 +356,7 @@ cdef class Engine:
             raise MemoryError
         for i in range(p.n_steps + p.n_init_steps + N_DEFAULT_MESSAGES):
             rt.group_hint[i] = -1
-        rt.n_words = N_COUNTERS + N_GAUGES + p.n_steps * N_STEP_COUNTERS + p.n_counters + n_hists * HIST_WORDS \
-            + n_repartition + n_hists
-        array = numpy.zeros(rt.n_words, dtype=numpy.uint64)
-        words = array
-        rt.words = &words[0]
-        rt.counters = rt.words
-        rt.gauges = rt.counters + <int> N_COUNTERS
-        rt.steps = rt.gauges + <int> N_GAUGES
-        rt.generic = rt.steps + p.n_steps * N_STEP_COUNTERS
-        rt.hists = rt.generic + p.n_counters
-        rt.repartitions = rt.hists + n_hists * HIST_WORDS
-        rt.maxima = rt.repartitions + n_repartition
-        return array
+        return allocate_figures(rt)
 
     cdef _check_call_id(self):
         """A call without a Call-ID could never be found again."""
@@ -694,27 +677,4 @@ cdef class Engine:
 
     def layout(self, bint side=False):
         """Where everything is in that array of counters: plain dicts, lists and numbers."""
-        cdef runtime_t* rt = self._runtime(side)
-        cdef program_t* p = rt.program
-        tables = []
-        at = rt.repartitions - rt.words
-        for i in range(p.n_rtds + 1):
-            n = p.bounds_first[i + 1] - p.bounds_first[i]
-            tables.append((at + p.bounds_first[i] + i, n + 1 if n else 0))
-        return {
-            "n_words": rt.n_words,
-            "counters": {c.name[6:].lower(): int(c) for c in codes.Counter if c != N_COUNTERS},
-            "gauges": {g.name[6:].lower(): N_COUNTERS + int(g) for g in codes.Gauge if g != N_GAUGES},
-            "step_offset": rt.steps - rt.words,
-            "n_steps": p.n_steps,
-            "step_stride": N_STEP_COUNTERS,
-            "generic_offset": rt.generic - rt.words,
-            "n_generic": p.n_counters,
-            "hist_offset": rt.hists - rt.words,
-            "hist_stride": HIST_WORDS,
-            "n_hists": p.n_rtds + 3,
-            "hist_header": HIST_HEADER,
-            "hist_sub_bits": HIST_SUB_BITS,
-            "repartitions": tables,
-            "max_offset": rt.maxima - rt.words,
-        }
+        return figures_layout(self._runtime(side))

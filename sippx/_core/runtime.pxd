@@ -109,8 +109,9 @@ cdef struct link_t:
     uint32_t next, previous      # calls of the same connection, NO_CALL at the ends
     uint32_t next_waiting, previous_waiting
     uint16_t local_port          # [local_port], host order; 0: the engine's
-    bint is_linked
-    bint is_waiting
+    uint8_t is_linked
+    uint8_t is_waiting
+    uint32_t reserved            # what follows it in a record is aligned to 8 bytes
 
 # What prepare() of a runtime says.
 cdef enum Readiness:
