@@ -6,7 +6,8 @@ The guest sees the host's file system read-only (9p) and uses this Python, this 
 writes goes to memory of its own. It has no network device: its traffic stays on its loopback. Kernel, modules and
 busybox are taken out of Debian packages that are downloaded once, never installed, into ~/.cache/sippx/sctp (or
 $XDG_CACHE_HOME). SIPPX_QEMU_ACCEL: what qemu runs the guest with, `tcg` unless it says `kvm`; SIPPX_SCTP_TIMEOUT_S:
-seconds until the machine is ended, 600 unless it says others. Where something is missing, one line says what, and the
+seconds until the machine is ended, 600 unless it says others; SIPPX_QEMU_MEMORY_MB: its memory, 1024. Variables of
+tests (SIPPX_MANY_...) reach the guest. Where something is missing, one line says what, and the
 exit code is 0.
 """
 
@@ -194,6 +195,7 @@ def job(words: Sequence[str], timeout_s: float) -> str:
         "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8",
         "SIPPX_SCTP": "required",
+        **{name: value for name, value in os.environ.items() if name.startswith("SIPPX_MANY_")},
     }
     pytest = ["timeout", "-s", "INT", "-k", "25", f"{timeout_s:.0f}", sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no", *(words or ["tests/sctp"])]  # fmt: skip
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment.items())
@@ -208,7 +210,7 @@ def command(kernel: Path, initrd: Path) -> list[str]:
     accelerator = os.environ.get("SIPPX_QEMU_ACCEL", "tcg")
     return [
         *(["nice", "-n", "10"] if shutil.which("nice") else []), QEMU,
-        "-accel", accelerator, "-cpu", "max" if accelerator == "tcg" else "host", "-m", "1024", "-smp", "2",
+        "-accel", accelerator, "-cpu", "max" if accelerator == "tcg" else "host", "-m", os.environ.get("SIPPX_QEMU_MEMORY_MB", "1024"), "-smp", "2",
         "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot", "-nic", "none",
         "-kernel", str(kernel), "-initrd", str(initrd),
         "-append", "console=ttyS0 panic=-1 quiet mitigations=off",
