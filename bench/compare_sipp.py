@@ -170,7 +170,8 @@ def run_pair(tool: Tool, rate: int, seconds: float, folder: Path, start_cpu_s: f
     # a run that takes longer is not clean, whatever else comes of it
     _, uac_cpu_s = wait_cpu(uac.process, seconds * 1.2 + hold_ms / 1000 + pair.call_s + 6)
     wall_s = time.monotonic() - begin
-    uas.process.send_signal(signal.SIGUSR1)
+    # not Popen.send_signal: it would take the exit code of one that has ended, and its CPU time with it
+    os.kill(uas.process.pid, signal.SIGUSR1)
     _, uas_cpu_s = wait_cpu(uas.process, UAS_TIMEWAIT_S + 6)
     row, uas_row = last_row(folder / "uac.csv"), last_row(folder / "uas.csv")
     successful = int(row.get("SuccessfulCall(C)", 0))

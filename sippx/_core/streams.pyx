@@ -178,7 +178,7 @@ cdef connection_t* connect_own(engine_t* e, const address_t* peer) noexcept nogi
     i = connections_connect(e.connections, CHANNEL_SIP, peer, &s.source, &error)
     if i == <uint32_t> NO_CONNECTION:
         count(&e.rt, COUNT_CONNECTIONS_FAILED)
-        tell_of_loss(e, peer, CAUSE_REFUSED, error, 0, 1)
+        tell_of_loss(e, peer, CAUSE_REFUSED, error, False, False, 1)
         return NULL
     n = connection_at(e.connections, i)
     begin(n, ROLE_OWN)
@@ -433,7 +433,7 @@ cdef bint outlive(engine_t* e, connection_t* n, uint32_t cause, int detail) noex
     if was_open and (n_calls > 0 or cause != CAUSE_PEER_CLOSED):
         count(&e.rt, COUNT_CONNECTIONS_LOST)
     if n_calls > 0 or cause != CAUSE_PEER_CLOSED or role == ROLE_SHARED:
-        tell_of_loss(e, &n.peer, cause, detail, n.is_accepted, n_failed)
+        tell_of_loss(e, &n.peer, cause, detail, n.is_accepted, role == ROLE_SHARED and not is_kept, n_failed)
     if is_kept:
         connections_park(e.connections, n, s.reconnect_sleep_ms)
         return True
@@ -475,14 +475,14 @@ cdef void stream_due(engine_t* e, connection_t* n) noexcept nogil:
 
 
 cdef void tell_of_loss(engine_t* e, const address_t* peer, uint32_t cause, int detail, bint is_accepted,
-                       uint32_t n_failed) noexcept nogil:
+                       bint is_final, uint32_t n_failed) noexcept nogil:
     count(&e.rt, COUNT_WARNINGS)
     if traces(&e.rt, TRACE_CONNECTION_LOST):
-        trace_loss(e, peer, cause, detail, is_accepted, n_failed)
+        trace_loss(e, peer, cause, detail, is_accepted, is_final, n_failed)
 
 
 cdef void trace_loss(engine_t* e, const address_t* peer, uint32_t cause, int detail, bint is_accepted,
-                     uint32_t n_failed) noexcept with gil:
+                     bint is_final, uint32_t n_failed) noexcept with gil:
     cdef bytes text
     cdef span_t none = span_of(<const char*> b"", 0)
     where = address_text(peer)
@@ -497,6 +497,8 @@ cdef void trace_loss(engine_t* e, const address_t* peer, uint32_t cause, int det
     elif cause == CAUSE_FRAMING:
         known = websocket_error_text if e.connections.channels[0].carries == CARRY_WEBSOCKET else stream_error_text
         reason += ": " + known(detail).decode()
+    if is_final:
+        reason += "; it is not made anew (-max_reconnect), calls that need it fail"
     text = f"connection {'from' if is_accepted else 'to'} {where}: {reason}".encode()
     trace(&e.rt, TRACE_CONNECTION_LOST, <int32_t> n_failed, detail, none, span_of(text, <uint32_t> len(text)))
 

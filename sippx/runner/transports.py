@@ -96,7 +96,10 @@ def _open_udp(options: Options, local: LocalAddress, port: int) -> socket.socket
 
 
 def _reserve(options: Options) -> tuple[int, str]:
-    return reserve_sockets(options.max_sockets, MAX_SOCKETS, is_checked=not options.skip_rlimit)
+    """How many sockets may be open at a time; the note is "" also where the options ask for no more calls than that."""
+    n_sockets, note = reserve_sockets(options.max_sockets, MAX_SOCKETS, is_checked=not options.skip_rlimit)
+    bounds = (options.max_open_calls, options.n_users, options.max_calls)
+    return n_sockets, "" if any(bound and bound <= n_sockets for bound in bounds) else note
 
 
 def _notes(*texts: str) -> tuple[str, ...]:
@@ -255,7 +258,7 @@ def _open_streams(
         )
     )
     port: int = listener.getsockname()[1]
-    if mode.sockets == "one":
+    if mode.sockets == "one" or not is_client and options.max_sockets is None:
         # how many connections a server gets is for others to say
         max_connections, note = raise_limit(options.max_sockets or MAX_SOCKETS), ""
     else:
