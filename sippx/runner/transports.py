@@ -258,7 +258,7 @@ def _open_streams(
         )
     )
     port: int = listener.getsockname()[1]
-    if mode.sockets == "one" or not is_client and options.max_sockets is None:
+    if mode.sockets == "one" or (not is_client and options.max_sockets is None):
         # how many connections a server gets is for others to say
         max_connections, note = raise_limit(options.max_sockets or MAX_SOCKETS), ""
     else:
