@@ -36,7 +36,7 @@ def raise_limit(n_sockets: int) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     if soft == resource.RLIM_INFINITY:
         return n_sockets
-    return max(min(n_sockets, soft - n_open - RESERVE), 1)
+    return max(min(n_sockets, soft - n_open - _reserve(soft)), 1)
 
 
 def reserve_sockets(n_given: int | None, default: int, *, is_checked: bool) -> tuple[int, str]:
@@ -53,13 +53,18 @@ def reserve_sockets(n_given: int | None, default: int, *, is_checked: bool) -> t
     if n_given is not None:
         raise UsageError(
             f"Maximum number of open sockets ({n_given}) should be less than the maximum number of open files "
-            f"({limit}), of which {RESERVE} are kept for other use. Tune this with the `ulimit` command or the "
+            f"({limit}), of which {_reserve(limit)} are kept for other use. Tune this with the `ulimit` command or the "
             "-max_socket option"
         )
     return n_possible, (
-        f"at most {n_possible} sockets will be open at a time instead of {default} (-max_socket): this process may "
-        f"have {limit} files open (ulimit -n)"
+        f"at most {n_possible} socket{'s' if n_possible > 1 else ''} will be open at a time instead of {default} "
+        f"(-max_socket): this process may have {limit} files open (ulimit -n)"
     )
+
+
+def _reserve(limit: int) -> int:
+    """What is left for other use: of a low limit a quarter."""
+    return min(RESERVE, limit // 4)
 
 
 def _is_less(limit: int, n: int) -> bool:

@@ -73,3 +73,13 @@ def test_skip_rlimit_takes_the_number_as_it_is() -> None:
 
 def test_the_lowest_limit_still_leaves_a_socket() -> None:
     assert result(256, "print(raise_limit(50000) >= 1)") == "True"
+
+
+def test_low_limit_keeps_a_quarter_for_other_use() -> None:
+    script = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))\n"
+        "from sippx.descriptors import raise_limit\n"
+        "print(raise_limit(1000))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert 30 <= int(done.stdout) <= 48
